@@ -1,0 +1,459 @@
+"""Decode any file FFmpeg reads: mono float32 at a rate, excerpts by seeking, duration, tags, identity.
+
+One open does everything. The compressed packets are read once from end to end without decoding, which costs about
+2 µs a packet and tells three things no header can be trusted for: the true duration, whether the file ends early,
+and the identity of the content (tags are not packets, so a new tag or a new name changes nothing). Only then are
+the excerpts sought and decoded, and nothing before them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import os
+import re
+import unicodedata
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+import av
+import av.container
+import av.error
+import numpy as np
+import numpy.typing as npt
+
+from soundkin.errors import (
+    AudioError,
+    DamagedError,
+    EmptyFileError,
+    InputError,
+    NoAudioStreamError,
+    NonFiniteError,
+    NotAudioError,
+    TooShortError,
+    UnreadableError,
+    VanishedError,
+)
+
+FloatArray = npt.NDArray[np.float32]
+
+SUFFIXES = frozenset(
+    ".3ga .aac .ac3 .aif .aifc .aiff .alac .amr .ape .au .caf .dff .dsf .dts .eac3 .flac .m4a .mka .mp+ .mp1 .mp2 "
+    ".mp3 .mp4 .mpc .oga .ogg .opus .ra .shn .snd .spx .tak .tta .w64 .wav .weba .webm .wma .wv".split()
+)
+"""Suffixes, in lower case, that a walk takes for audio. `.m4b` is left out: it says of itself that it is a book."""
+
+# FFmpeg would also open playlists (which name other files and addresses), subtitles and pictures. Only containers
+# that carry their own sound may be probed: a text file is then "not audio" instead of an odd subtitle track, and a
+# prepared file cannot make the program read another one.
+_CONTAINERS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,asf_o,au,avi,caf,dff,dsf,dts,dtshd,eac3,flac,flv,iff,loas,matroska,mlp,mov,"
+    "mp3,mpc,mpc8,mpeg,mpegts,oga,ogg,oma,opus,qcp,qoa,rka,rm,shn,spx,tak,truehd,tta,voc,w64,wav,wavarc,webm,wsd,wv,"
+    "xwma"
+)
+SHORTEST = 2.0
+"""Seconds: a shorter file is no track."""
+SHORTEST_PARTIAL = 10.0
+"""Seconds: what is left of a damaged or truncated file must be at least this long to be used."""
+_PREROLL = (
+    0.15  # s decoded and thrown away before an excerpt: MP3 frames borrow bits from the ones before them
+)
+_LOUDEST = 1e3  # samples above this are damage, not music (full scale is 1)
+_TAG_LENGTH = 1000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """What the file says of itself; every field is None when it says nothing."""
+
+    title: str | None = None
+    artist: str | None = None
+    album: str | None = None
+    album_artist: str | None = None
+    track_number: int | None = None
+    disc_number: int | None = None
+    genre: str | None = None
+    year: int | None = None
+    mb_recording_id: str | None = None
+    mb_album_id: str | None = None
+    mb_artist_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """One audio file as its packets and tags describe it."""
+
+    path: Path
+    duration: float
+    """Seconds, from the packets that are really there."""
+    sr: int
+    channels: int
+    codec: str
+    container: str
+    bit_rate: int | None
+    """bit/s, averaged over the packets."""
+    tags: Tags
+    content_id: str
+    """32 hexadecimal digits: BLAKE2b-128 of the compressed audio packets."""
+    partial: str | None
+    """Why only a part of the track could be used, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExcerptPlan:
+    """How much of a track is heard: `count` excerpts of `seconds` each, evenly spread; `count` 0 is all of it."""
+
+    count: int
+    seconds: float
+
+    def __post_init__(self) -> None:
+        if self.count < 0 or not 1.0 <= self.seconds <= 600.0:
+            raise InputError(
+                f"an excerpt plan has a count of 0 or more and 1 to 600 seconds each, not {self.count} x {self.seconds}"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> ExcerptPlan:
+        """`'8x10'`: eight excerpts of ten seconds; `'whole'`: the whole track. Raises InputError."""
+        if text.strip().casefold() == "whole":
+            return cls(0, 10.0)
+        match = re.fullmatch(r"\s*(\d+)\s*[x×]\s*(\d+(?:\.\d+)?)\s*", text)
+        if not match or int(match[1]) == 0:
+            raise InputError(f"excerpts are COUNTxSECONDS, such as 8x10, or 'whole'; not {text!r}")
+        return cls(int(match[1]), float(match[2]))
+
+    def __str__(self) -> str:
+        return "whole" if self.count == 0 else f"{self.count}x{self.seconds:g}"
+
+    def windows(self, duration: float) -> list[tuple[float, float]]:
+        """(start, seconds) of each excerpt of a track of `duration` seconds, in order, without overlap."""
+        if self.count == 0 or self.count * self.seconds >= duration:
+            # all of it, in pieces no longer than asked for, so that memory does not grow with the track
+            pieces = max(1, math.ceil(duration / self.seconds - 1e-6))
+            return [(i * duration / pieces, duration / pieces) for i in range(pieces)]
+        part = duration / self.count
+        return [((i + 0.5) * part - self.seconds / 2, self.seconds) for i in range(self.count)]
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """`y`: (n,) float32, mono, full scale 1; `start`: its place in the track in seconds."""
+
+    start: float
+    y: FloatArray
+
+
+def read_info(path: str | os.PathLike[str]) -> AudioInfo:
+    """Duration, format, tags and identity of one file; nothing is decoded.
+
+    Raises an AudioError that says what is wrong with the file.
+    """
+    with open_audio(path) as source:
+        return source.info
+
+
+def decode(
+    path: str | os.PathLike[str], *, sr: int, excerpts: ExcerptPlan
+) -> tuple[AudioInfo, list[Excerpt]]:
+    """Decode the excerpts of one file to mono float32 at `sr` Hz.
+
+    Raises an AudioError that says what is wrong with the file. Long tracks heard whole are better read piece by
+    piece, through `open_audio`.
+    """
+    with open_audio(path) as source:
+        heard = list(source.excerpts(excerpts, sr=sr))
+        return source.info_after_decoding(), heard
+
+
+@contextlib.contextmanager
+def open_audio(path: str | os.PathLike[str]) -> Iterator[AudioSource]:
+    """Open one file as an AudioSource, and turn whatever FFmpeg or the system says into an AudioError."""
+    path = Path(path)
+    try:
+        # A file object rather than a name: names that are not UTF-8 open too, and FFmpeg sees no protocol to parse.
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                raise EmptyFileError(path, "the file is empty (0 bytes)")
+            with _open_container(path, file) as container:
+                yield AudioSource(path, file, container)
+    except FileNotFoundError as error:
+        raise VanishedError(path, "the file is no longer there") from error
+    except av.error.FFmpegError as error:
+        raise DamagedError(path, f"FFmpeg cannot read it: {error.strerror or error}") from error
+    except OSError as error:
+        raise UnreadableError(path, f"the system cannot read it: {error.strerror or error}") from error
+
+
+def _open_container(path: Path, file: IO[bytes]) -> av.container.InputContainer:
+    try:
+        return av.open(file, metadata_errors="replace", options={"format_whitelist": _CONTAINERS})
+    except av.error.EOFError as error:
+        raise DamagedError(path, "it ends before any audio begins") from error
+    except (
+        av.error.InvalidDataError,
+        av.error.ArgumentError,
+        av.error.DemuxerNotFoundError,
+        ValueError,
+    ) as error:
+        raise NotAudioError(path, "no audio format recognises its content") from error
+
+
+class AudioSource:
+    """An open audio file: its `info`, and its excerpts by seeking. Made by `open_audio`."""
+
+    def __init__(self, path: Path, file: IO[bytes], container: av.container.InputContainer) -> None:
+        self.path = path
+        self._container = container
+        stream = container.streams.best("audio")
+        if stream is None:
+            raise NoAudioStreamError(path, "it holds no audio stream")
+        self._stream: Any = stream
+        if stream.codec_context is None:
+            raise NotAudioError(path, "this FFmpeg has no decoder for its audio")
+        stream.codec_context.thread_count = (
+            1  # the scan runs one worker a core; threads would only add overhead
+        )
+        self._lost = 0.0  # s that should have decoded and did not
+        self._time_base = stream.time_base
+        self._origin = float((stream.start_time or 0) * self._time_base)
+        claimed = self._claimed_duration(file)
+        self.info = self._read_packets(file, claimed)
+
+    def excerpts(self, plan: ExcerptPlan, *, sr: int) -> Iterator[Excerpt]:
+        """Decode the excerpts of `plan` in turn, mono float32 at `sr` Hz.
+
+        An excerpt that does not decode is left out and the loss remembered for `info_after_decoding`. Raises
+        NonFiniteError for samples that are no sound and DamagedError when too little decodes.
+        """
+        heard = 0.0
+        for start, seconds in plan.windows(self.info.duration):
+            y = self._decode_window(start, seconds, sr)
+            heard += len(y) / sr
+            self._lost += max(0.0, seconds - len(y) / sr)
+            if len(y) >= min(seconds, SHORTEST) * sr * 0.5:
+                yield Excerpt(start, y)
+        wanted = min(SHORTEST_PARTIAL, self.info.duration) * 0.9
+        if heard < wanted:
+            raise DamagedError(
+                self.path, f"only {heard:.1f} s of it could be decoded; at least {wanted:.1f} s are needed"
+            )
+
+    def info_after_decoding(self) -> AudioInfo:
+        """`info`, with `partial` also set when a noticeable part of the excerpts failed to decode."""
+        if self.info.partial or self._lost < 1.0:
+            return self.info
+        reason = f"{self._lost:.0f} s of what was to be heard could not be decoded"
+        return replace(self.info, partial=reason)
+
+    def _claimed_duration(self, file: IO[bytes]) -> float | None:
+        """Seconds that a header promises; None when FFmpeg could only guess from the bit rate."""
+        name = self._container.format.name
+        if name in ("aac", "ac3", "eac3", "dts", "amr", "loas", "mpegts", "mpeg"):
+            return None
+        if name == "mp3":
+            position = file.tell()
+            file.seek(0)
+            head = file.read(10)
+            if head[:3] == b"ID3":  # a "synchsafe" size: seven bits a byte
+                size = (head[6] << 21) | (head[7] << 14) | (head[8] << 7) | head[9]
+                file.seek(10 + size)
+            frame = file.read(4096)
+            file.seek(position)
+            if not any(mark in frame for mark in (b"Xing", b"Info", b"VBRI")):
+                return None
+        if self._stream.duration is not None:
+            return float(self._stream.duration * self._time_base)
+        return self._container.duration / av.time_base if self._container.duration else None
+
+    def _read_packets(self, file: IO[bytes], claimed: float | None) -> AudioInfo:
+        digest = hashlib.blake2b(digest_size=16)
+        size, last, held, broken = 0, None, None, None
+        try:
+            for packet in self._container.demux(self._stream):
+                if not packet.size:
+                    continue
+                if held is not None:
+                    digest.update(held)
+                    size += held.size
+                last = held = packet
+        except av.error.FFmpegError as error:
+            broken = f"reading stops with “{error.strerror or error}”"
+        # The last packet of a Monkey's Audio file is cut by file size and so contains whatever tag follows it.
+        if held is not None and self._container.format.name != "ape":
+            digest.update(held)
+            size += held.size
+        if last is None:
+            raise DamagedError(self.path, "it holds no audio data")
+        end = float(((last.pts or last.dts or 0) + (last.duration or 0)) * self._time_base)
+        duration = end - self._origin
+        if duration <= 0 and claimed:
+            duration = claimed  # containers without packet times
+        partial = self._why_partial(file, duration, claimed, broken)
+        if partial and duration < SHORTEST_PARTIAL:
+            raise DamagedError(
+                self.path,
+                f"{partial}; only {duration:.1f} s are left, at least {SHORTEST_PARTIAL:g} s are needed",
+            )
+        if duration < SHORTEST:
+            raise TooShortError(
+                self.path, f"it lasts {max(duration, 0.0):.2f} s; the shortest track is {SHORTEST:g} s"
+            )
+        context = self._stream.codec_context
+        return AudioInfo(
+            path=self.path,
+            duration=duration,
+            sr=context.sample_rate,
+            channels=context.layout.nb_channels,
+            codec=context.codec.canonical_name,
+            container=self._container.format.name.split(",")[0],
+            bit_rate=round(8 * size / duration),
+            tags=read_tags({**self._container.metadata, **self._stream.metadata}),
+            content_id=digest.hexdigest(),
+            partial=partial,
+        )
+
+    def _why_partial(
+        self, file: IO[bytes], duration: float, claimed: float | None, broken: str | None
+    ) -> str | None:
+        if claimed is not None and duration < claimed - max(1.0, 0.01 * claimed):
+            return f"it ends at {_clock(duration)} of {_clock(claimed)}"
+        if broken:
+            return f"it ends at {_clock(duration)}: {broken}"
+        if self._container.format.name == "ogg" and not _ogg_is_complete(file):
+            return f"it ends at {_clock(duration)} without an end mark: probably cut off"
+        return None
+
+    def _decode_window(self, start: float, seconds: float, sr: int) -> FloatArray:
+        """Decode [start, start + seconds) of the track; shorter, or empty, where decoding fails."""
+        begin, end = self._origin + start, self._origin + start + seconds
+        pieces: list[npt.NDArray[np.float32]] = []
+        rate, position = 0, None  # position: time of the next sample
+        try:
+            target = max(self._origin, begin - _PREROLL) if start > 0 else self._origin
+            self._container.seek(math.floor(target / self._time_base), stream=self._stream)
+            for frame in self._decoded_frames():
+                if frame.pts is not None:
+                    position = float(frame.pts * frame.time_base)
+                elif position is None:
+                    position = target
+                if rate and frame.sample_rate != rate:
+                    break  # a chained stream changes its rate: what came so far is one piece
+                rate = frame.sample_rate
+                skip = max(0, round((begin - position) * rate))
+                take = max(0, round((end - position) * rate))
+                if skip < frame.samples and take > 0:
+                    pieces.append(_mono(frame)[skip:take])
+                position += frame.samples / rate
+                if position >= end:
+                    break
+        except av.error.FFmpegError:
+            pass  # what came before the damage is used; the caller measures what is missing
+        if not pieces:
+            return np.empty(0, np.float32)
+        y = np.concatenate(pieces)
+        if not np.isfinite(y).all():
+            raise NonFiniteError(
+                self.path, "it contains samples that are not finite numbers (NaN or infinity)"
+            )
+        if (peak := float(np.abs(y).max())) > _LOUDEST:
+            raise NonFiniteError(self.path, f"it contains samples of {peak:.3g}; full scale is 1")
+        return resample(y, source_sr=rate, sr=sr)
+
+    def _decoded_frames(self) -> Iterator[Any]:
+        """Frames from where the container stands; packets that do not decode are passed over."""
+        for packet in self._container.demux(self._stream):
+            try:
+                yield from packet.decode()
+            except av.error.InvalidDataError:
+                continue
+
+
+def resample(y: FloatArray, *, source_sr: int, sr: int) -> FloatArray:
+    """Resample `y` (n,) from `source_sr` to `sr` Hz with FFmpeg's band-limited resampler; same start, float32."""
+    if source_sr == sr:
+        return y
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(y[np.newaxis]), format="fltp", layout="mono")
+    frame.sample_rate = source_sr
+    resampler = av.AudioResampler(format="fltp", layout="mono", rate=sr)
+    frames = [*resampler.resample(frame), *resampler.resample(None)]
+    return np.concatenate([f.to_ndarray()[0] for f in frames]) if frames else np.empty(0, np.float32)
+
+
+def _mono(frame: Any) -> FloatArray:
+    """Mean over the channels of one frame, (n,) float32, full scale 1.
+
+    FFmpeg's own down-mix is not used: for float it scales stereo by 1/√2, so a mono file and its stereo copy would
+    differ in level.
+    """
+    samples = frame.to_ndarray()
+    channels = frame.layout.nb_channels
+    if not frame.format.is_planar and channels > 1:
+        samples = samples.reshape(-1, channels).T
+    mean = samples[0] if len(samples) == 1 else samples.mean(axis=0, dtype=np.float32)
+    if samples.dtype == np.uint8:
+        return (mean.astype(np.float32) - np.float32(128)) / np.float32(128)
+    if samples.dtype.kind == "i":
+        return mean.astype(np.float32) / np.float32(-float(np.iinfo(samples.dtype).min))
+    return mean.astype(np.float32)
+
+
+def _ogg_is_complete(file: IO[bytes]) -> bool:
+    """Whether the last page of an Ogg file carries the end-of-stream flag (RFC 3533, section 6)."""
+    position = file.tell()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 2 * 65307))  # the largest page, twice
+    tail = file.read()
+    file.seek(position)
+    page = tail.rfind(b"OggS")
+    return page >= 0 and page + 5 < len(tail) and bool(tail[page + 5] & 4)
+
+
+_TAG_KEYS: dict[str, tuple[str, ...]] = {
+    # field: keys in order of preference, in lower case, letters and digits only
+    "title": ("title",),
+    "artist": ("artist", "artists", "author"),
+    "album": ("album",),
+    "album_artist": ("albumartist",),
+    "track_number": ("track", "tracknumber"),
+    "disc_number": ("disc", "discnumber"),
+    "genre": ("genre",),
+    "year": ("originalyear", "originaldate", "date", "year", "tdor", "tory", "tyer"),
+    "mb_recording_id": ("musicbrainztrackid", "musicbrainzrecordingid"),
+    "mb_album_id": ("musicbrainzalbumid",),
+    "mb_artist_id": ("musicbrainzartistid",),
+}
+
+
+def read_tags(metadata: Mapping[str, str]) -> Tags:
+    """Tags from a container's key-value pairs, whatever the format calls them; control characters are dropped."""
+    plain = {re.sub(r"[^a-z0-9]", "", key.lower()): value for key, value in metadata.items()}
+    found: dict[str, Any] = {}
+    for field, keys in _TAG_KEYS.items():
+        values = (_clean(plain[key]) for key in keys if key in plain)
+        value = next((v for v in values if v), None)
+        if field == "year":
+            match = re.search(r"(?<!\d)(1[0-9]{3}|2[0-9]{3})(?!\d)", value or "")
+            found[field] = int(match[1]) if match else None
+        elif field.endswith("_number"):
+            match = re.match(r"\d{1,6}", value or "")
+            found[field] = int(match[0]) if match else None
+        else:
+            found[field] = value
+    return Tags(**found)
+
+
+def _clean(text: str) -> str:
+    """Text that is safe to store and print: one line, no control characters, no lone surrogates, bounded."""
+    line = " ".join(text.split())
+    kept = (c for c in line if unicodedata.category(c) not in ("Cc", "Cs") and c not in _DIRECTION_OVERRIDES)
+    return "".join(kept).strip()[:_TAG_LENGTH]
+
+
+_DIRECTION_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
