@@ -14,7 +14,7 @@ import math
 import os
 import re
 import unicodedata
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -26,7 +26,6 @@ import numpy as np
 import numpy.typing as npt
 
 from soundkin.errors import (
-    AudioError,
     DamagedError,
     EmptyFileError,
     InputError,
@@ -58,9 +57,7 @@ SHORTEST = 2.0
 """Seconds: a shorter file is no track."""
 SHORTEST_PARTIAL = 10.0
 """Seconds: what is left of a damaged or truncated file must be at least this long to be used."""
-_PREROLL = (
-    0.15  # s decoded and thrown away before an excerpt: MP3 frames borrow bits from the ones before them
-)
+_PREROLL = 0.15  # s decoded and thrown away before an excerpt: MP3 frames borrow bits from the ones before them
 _LOUDEST = 1e3  # samples above this are damage, not music (full scale is 1)
 _TAG_LENGTH = 1000  # characters
 
@@ -155,9 +152,7 @@ def read_info(path: str | os.PathLike[str]) -> AudioInfo:
         return source.info
 
 
-def decode(
-    path: str | os.PathLike[str], *, sr: int, excerpts: ExcerptPlan
-) -> tuple[AudioInfo, list[Excerpt]]:
+def decode(path: str | os.PathLike[str], *, sr: int, excerpts: ExcerptPlan) -> tuple[AudioInfo, list[Excerpt]]:
     """Decode the excerpts of one file to mono float32 at `sr` Hz.
 
     Raises an AudioError that says what is wrong with the file. Long tracks heard whole are better read piece by
@@ -189,7 +184,7 @@ def open_audio(path: str | os.PathLike[str]) -> Iterator[AudioSource]:
 
 def _open_container(path: Path, file: IO[bytes]) -> av.container.InputContainer:
     try:
-        return av.open(file, metadata_errors="replace", options={"format_whitelist": _CONTAINERS})
+        return av.open(file, mode="r", metadata_errors="replace", options={"format_whitelist": _CONTAINERS})
     except av.error.EOFError as error:
         raise DamagedError(path, "it ends before any audio begins") from error
     except (
@@ -213,12 +208,10 @@ class AudioSource:
         self._stream: Any = stream
         if stream.codec_context is None:
             raise NotAudioError(path, "this FFmpeg has no decoder for its audio")
-        stream.codec_context.thread_count = (
-            1  # the scan runs one worker a core; threads would only add overhead
-        )
+        stream.codec_context.thread_count = 1  # the scan runs one worker a core; threads would only add overhead
         self._lost = 0.0  # s that should have decoded and did not
-        self._time_base = stream.time_base
-        self._origin = float((stream.start_time or 0) * self._time_base)
+        self._time_base: Any = stream.time_base  # a Fraction; FFmpeg sets it for every audio stream
+        self._origin = float(self._time_base * (stream.start_time or 0))
         claimed = self._claimed_duration(file)
         self.info = self._read_packets(file, claimed)
 
@@ -270,7 +263,9 @@ class AudioSource:
 
     def _read_packets(self, file: IO[bytes], claimed: float | None) -> AudioInfo:
         digest = hashlib.blake2b(digest_size=16)
-        size, last, held, broken = 0, None, None, None
+        size, broken = 0, None
+        last: Any = None
+        held: Any = None
         try:
             for packet in self._container.demux(self._stream):
                 if not packet.size:
@@ -298,9 +293,7 @@ class AudioSource:
                 f"{partial}; only {duration:.1f} s are left, at least {SHORTEST_PARTIAL:g} s are needed",
             )
         if duration < SHORTEST:
-            raise TooShortError(
-                self.path, f"it lasts {max(duration, 0.0):.2f} s; the shortest track is {SHORTEST:g} s"
-            )
+            raise TooShortError(self.path, f"it lasts {max(duration, 0.0):.2f} s; the shortest track is {SHORTEST:g} s")
         context = self._stream.codec_context
         return AudioInfo(
             path=self.path,
@@ -315,9 +308,7 @@ class AudioSource:
             partial=partial,
         )
 
-    def _why_partial(
-        self, file: IO[bytes], duration: float, claimed: float | None, broken: str | None
-    ) -> str | None:
+    def _why_partial(self, file: IO[bytes], duration: float, claimed: float | None, broken: str | None) -> str | None:
         if claimed is not None and duration < claimed - max(1.0, 0.01 * claimed):
             return f"it ends at {_clock(duration)} of {_clock(claimed)}"
         if broken:
@@ -355,9 +346,7 @@ class AudioSource:
             return np.empty(0, np.float32)
         y = np.concatenate(pieces)
         if not np.isfinite(y).all():
-            raise NonFiniteError(
-                self.path, "it contains samples that are not finite numbers (NaN or infinity)"
-            )
+            raise NonFiniteError(self.path, "it contains samples that are not finite numbers (NaN or infinity)")
         if (peak := float(np.abs(y).max())) > _LOUDEST:
             raise NonFiniteError(self.path, f"it contains samples of {peak:.3g}; full scale is 1")
         return resample(y, source_sr=rate, sr=sr)
@@ -388,16 +377,17 @@ def _mono(frame: Any) -> FloatArray:
     FFmpeg's own down-mix is not used: for float it scales stereo by 1/√2, so a mono file and its stereo copy would
     differ in level.
     """
-    samples = frame.to_ndarray()
+    samples: npt.NDArray[Any] = frame.to_ndarray()
     channels = frame.layout.nb_channels
     if not frame.format.is_planar and channels > 1:
         samples = samples.reshape(-1, channels).T
-    mean = samples[0] if len(samples) == 1 else samples.mean(axis=0, dtype=np.float32)
+    mean: npt.NDArray[Any] = samples[0] if len(samples) == 1 else samples.mean(axis=0, dtype=np.float32)
+    full_scale = 1.0
     if samples.dtype == np.uint8:
-        return (mean.astype(np.float32) - np.float32(128)) / np.float32(128)
-    if samples.dtype.kind == "i":
-        return mean.astype(np.float32) / np.float32(-float(np.iinfo(samples.dtype).min))
-    return mean.astype(np.float32)
+        mean, full_scale = mean.astype(np.float32) - 128, 128.0
+    elif samples.dtype.kind == "i":
+        full_scale = -float(np.iinfo(samples.dtype).min)
+    return mean.astype(np.float32) / np.float32(full_scale)
 
 
 def _ogg_is_complete(file: IO[bytes]) -> bool:
