@@ -210,8 +210,8 @@ class AudioSource:
             raise NotAudioError(path, "this FFmpeg has no decoder for its audio")
         stream.codec_context.thread_count = 1  # the scan runs one worker a core; threads would only add overhead
         self._lost = 0.0  # s that should have decoded and did not
-        self._time_base: Any = stream.time_base  # a Fraction; FFmpeg sets it for every audio stream
-        self._origin = float(self._time_base * (stream.start_time or 0))
+        self._time_base: Any = self._stream.time_base  # a Fraction; set for every audio stream
+        self._origin = float((stream.start_time or 0) * self._time_base)
         claimed = self._claimed_duration(file)
         self.info = self._read_packets(file, claimed)
 
