@@ -1,0 +1,319 @@
+"""Queries of the catalogue. Each function reads inside the transaction of the connection it is given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+from sqlalchemy import Connection, func, select
+
+from soundkin.catalogue.records import Columns, Failure, KnownFile, Statistics, StoredModel, Track
+from soundkin.catalogue.schema import (
+    SCHEMA_VERSION,
+    TAG_COLUMNS,
+    failures,
+    fold,
+    folders,
+    meta,
+    models,
+    read_text,
+    recordings,
+    tracks,
+    vectors,
+)
+from soundkin.errors import LibraryCorruptError, UnknownNameError
+
+FloatArray = npt.NDArray[np.float32]
+
+_CHUNK = 500  # ids a statement: every database bounds the number of its parameters
+_ROWS = 4096  # rows fetched at a time, so that memory stays bounded
+_LONGEST_SEARCH = 500  # characters: longer words are a mistake, and databases bound the length of a pattern
+
+_present = tracks.c.missing_since.is_(None)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def known_files(connection: Connection, folder: Path) -> dict[str, KnownFile]:
+    """What is known of the files directly in `folder`, by file name; a failure is what came last."""
+    t, f = tracks.c, failures.c
+    files = select(t.id, t.path, t.size, t.mtime_ns, t.content_id, t.missing_since).where(t.folder == str(folder))
+    failed = select(f.path, f.kind, f.size, f.mtime_ns, f.program_version).where(f.folder == str(folder))
+    known = {
+        Path(path).name: KnownFile(track_id, size, mtime_ns, content_id, missing_since is not None, None, None)
+        for track_id, path, size, mtime_ns, content_id, missing_since in connection.execute(files)
+    }
+    for path, kind, size, mtime_ns, program_version in connection.execute(failed):
+        name = Path(path).name
+        track = known.get(name)
+        known[name] = KnownFile(
+            track_id=track.track_id if track else None,
+            size=size,
+            mtime_ns=mtime_ns,
+            content_id=track.content_id if track else None,
+            missing=track.missing if track else False,
+            failure=kind,
+            program_version=program_version,
+        )
+    return known
+
+
+def known_folders(connection: Connection, root: Path) -> set[Path]:
+    """Every folder at or below `root` that holds a known file."""
+    inside = str(root / "_")[:-1]  # with the separator at its end, which a root like '/' has already
+    names: set[str] = set()
+    for column in (tracks.c.folder, failures.c.folder):
+        names.update(connection.scalars(select(column).distinct()))
+    return {Path(name) for name in names if name.startswith(inside) or name == str(root)}
+
+
+def list_failures(connection: Connection) -> list[Failure]:
+    f = failures.c
+    rows = connection.execute(select(f.path, f.kind, f.reason, f.program_version, f.failed_at).order_by(f.path))
+    return [Failure(Path(r.path), r.kind, r.reason, r.program_version, r.failed_at) for r in rows]
+
+
+# --- tracks ----------------------------------------------------------------------------------------------------------
+
+_TRACKS = select(
+    tracks.c.id,
+    tracks.c.path,
+    tracks.c.content_id,
+    tracks.c.duration,
+    tracks.c.partial,
+    tracks.c.missing_since,
+    *(tracks.c[name] for name in TAG_COLUMNS),
+)
+
+_ORDERS: dict[str, tuple[sa.ColumnElement[Any], ...]] = {
+    "id": (),
+    "title": (func.lower(tracks.c.title).nulls_last(),),
+    "artist": (
+        func.lower(tracks.c.artist).nulls_last(),
+        func.lower(tracks.c.album).nulls_last(),
+        tracks.c.disc_number,
+        tracks.c.track_number,
+    ),
+    "path": (tracks.c.path,),
+    "duration": (tracks.c.duration,),
+    "added": (tracks.c.id.desc(),),
+}
+
+
+def tracks_by_id(connection: Connection, ids: Sequence[int]) -> list[Track]:
+    """In the order of `ids`; those that are not in the library are left out."""
+    found: dict[int, Track] = {}
+    for chunk in _chunks(ids):
+        found.update((t.id, t) for t in _tracks(connection.execute(_TRACKS.where(tracks.c.id.in_(chunk)))))
+    return [found[i] for i in ids if i in found]
+
+
+def track_by_path(connection: Connection, path: Path) -> Track | None:
+    return next(_tracks(connection.execute(_TRACKS.where(tracks.c.path == str(path)))), None)
+
+
+def list_tracks(connection: Connection, *, order: str, limit: int | None = None, offset: int = 0) -> Iterator[Track]:
+    """Tracks that are not missing, a bounded number of rows at a time. Raises UnknownNameError for the order."""
+    if order not in _ORDERS:
+        raise UnknownNameError("order", order, _ORDERS)
+    listing = _TRACKS.where(_present).order_by(*_ORDERS[order], tracks.c.id).limit(limit).offset(offset)
+    yield from _tracks(connection.execution_options(yield_per=_ROWS).execute(listing))
+
+
+def missing_tracks(connection: Connection) -> list[Track]:
+    return list(_tracks(connection.execute(_TRACKS.where(~_present).order_by(tracks.c.id))))
+
+
+def search(connection: Connection, words: str, *, limit: int) -> list[Track]:
+    """Tracks that have every word; titles that are, then titles that begin with, all of `words` come first."""
+    phrase = fold(words)[:_LONGEST_SEARCH]
+    if not phrase:
+        return []
+    text = tracks.c.search
+    closeness = sa.case(
+        (text.startswith(phrase + "\n", autoescape=True), 0),
+        (text.startswith(phrase, autoescape=True), 1),
+        else_=2,
+    )
+    matches = [text.contains(word, autoescape=True) for word in phrase.split()]
+    ids = select(tracks.c.id).where(_present, *matches).order_by(closeness, tracks.c.id).limit(limit)
+    return tracks_by_id(connection, connection.scalars(ids).all())
+
+
+def _tracks(rows: Iterable[Any]) -> Iterator[Track]:
+    from soundkin.audio import Tags
+
+    for track_id, path, content_id, duration, partial, missing_since, *tags in rows:
+        missing = missing_since is not None
+        yield Track(track_id, Path(path), content_id, duration, Tags(*tags), partial, missing)
+
+
+def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
+
+
+def columns(connection: Connection) -> Columns:
+    """What filters ask for, of every track that is not missing."""
+    t = tracks.c
+    numbers = (t.id, t.duration, t.year)
+    texts = (t.path, t.content_id, t.title, t.artist, t.album, t.album_artist, t.genre)
+    # text is read as it is stored, and decoded a column at a time: half the time for 100,000 tracks
+    plain = [sa.type_coerce(column, sa.Text) for column in texts]
+    rows = connection.execute(select(*numbers, *plain).where(_present).order_by(t.id)).all()
+    ids, durations, years, *found = zip(*rows, strict=True) if rows else [()] * (len(numbers) + len(texts))
+    decoded: list[Any] = [[x if x is None or x.isascii() else read_text(x) for x in one] for one in found]
+    return Columns(np.array(ids, np.int64), np.array(durations, np.float64), list(years), *decoded)
+
+
+# --- what was heard --------------------------------------------------------------------------------------------------
+
+
+def list_models(connection: Connection) -> list[StoredModel]:
+    counts = vector_counts(connection)
+    return [
+        StoredModel(
+            r.id,
+            r.name,
+            r.version,
+            r.dimension,
+            tuple((label, category) for label, category in json.loads(r.tags)),
+            counts.get(r.id, 0),
+        )
+        for r in connection.execute(select(models).order_by(models.c.id))
+    ]
+
+
+def vector_counts(connection: Connection) -> dict[str, int]:
+    """Model id: number of recordings it has heard."""
+    rows = connection.execute(select(vectors.c.model_id, func.count()).group_by(vectors.c.model_id))
+    return {model_id: count for model_id, count in rows}
+
+
+def all_vectors(connection: Connection, model_id: str) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """ids (n,) int64 ascending and embeddings (n, d) float32 of the tracks that are not missing."""
+    t, v = tracks.c, vectors.c
+    dimension = _dimension(connection, model_id)
+    n = connection.scalar(select(func.count()).select_from(tracks).where(_present)) or 0
+    ids, matrix = np.empty(n, np.int64), np.empty((n, dimension), np.float32)
+    heard = sa.and_(v.content_id == t.content_id, v.model_id == model_id)
+    rows = connection.execution_options(yield_per=_ROWS).execute(
+        select(t.id, _as_stored(v.embedding)).join_from(tracks, vectors, heard).where(_present).order_by(t.id)
+    )
+    n = 0
+    for part in rows.partitions():
+        end = n + len(part)
+        ids[n:end], blobs = zip(*part, strict=True)
+        matrix[n:end] = _floats(blobs, dimension, model_id)
+        n = end
+    return ids[:n], matrix[:n]
+
+
+def one_vector(connection: Connection, track_id: int, model_id: str) -> FloatArray | None:
+    dimension = _dimension(connection, model_id)
+    blob = connection.scalar(
+        select(vectors.c.embedding)
+        .join(tracks, tracks.c.content_id == vectors.c.content_id)
+        .where(tracks.c.id == track_id, vectors.c.model_id == model_id)
+    )
+    return None if blob is None else _floats([blob], dimension, model_id)[0].copy()
+
+
+def tag_probabilities(connection: Connection, model_id: str, ids: Sequence[int]) -> FloatArray:
+    """(len(ids), tags of the model) float32; a row of NaN where there are none."""
+    labels = connection.scalar(select(models.c.tags).where(models.c.id == model_id))
+    width = len(json.loads(labels)) if labels else 0
+    found: dict[int, bytes] = {}
+    for chunk in _chunks(ids):
+        rows = connection.execute(
+            select(tracks.c.id, vectors.c.tags)
+            .join(vectors, tracks.c.content_id == vectors.c.content_id)
+            .where(tracks.c.id.in_(chunk), vectors.c.model_id == model_id, vectors.c.tags.is_not(None))
+        )
+        found.update((r.id, r.tags) for r in rows)
+    nothing = np.full(width, np.nan, "<f4").tobytes()
+    return _floats([found.get(i, nothing) for i in ids], width, model_id).copy()
+
+
+def fingerprints(connection: Connection, ids: Sequence[int]) -> dict[int, bytes]:
+    """By track id; tracks without one are left out."""
+    found: dict[int, bytes] = {}
+    for chunk in _chunks(ids):
+        rows = connection.execute(
+            select(tracks.c.id, recordings.c.fingerprint)
+            .join(recordings, tracks.c.content_id == recordings.c.content_id)
+            .where(tracks.c.id.in_(chunk), recordings.c.fingerprint.is_not(None))
+        )
+        found.update((r.id, r.fingerprint) for r in rows)
+    return found
+
+
+def _dimension(connection: Connection, model_id: str) -> int:
+    dimension = connection.scalar(select(models.c.dimension).where(models.c.id == model_id))
+    if dimension is None:
+        known = connection.scalars(select(models.c.id).order_by(models.c.id)).all()
+        raise UnknownNameError("model of this library", model_id, known)
+    return int(dimension)
+
+
+def _as_stored(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """The column as the driver gives it, without a Python call for every row."""
+    return sa.type_coerce(column, sa.types.NullType())
+
+
+def _floats(blobs: Sequence[bytes], dimension: int, model_id: str) -> FloatArray:
+    """(len(blobs), dimension) float32, read-only. Raises LibraryCorruptError."""
+    if any(len(blob) != 4 * dimension for blob in blobs):
+        raise LibraryCorruptError(
+            f"the library holds values of another length than {model_id} makes ({dimension} numbers each); "
+            "move it away and scan again"
+        )
+    values = np.frombuffer(b"".join(blobs), "<f4").reshape(len(blobs), dimension)
+    return values.astype(np.float32, copy=False)
+
+
+# --- the whole -------------------------------------------------------------------------------------------------------
+
+
+def generation(connection: Connection) -> int:
+    return int(connection.scalar(select(meta.c.value).where(meta.c.key == "generation")) or 0)
+
+
+def statistics(connection: Connection, *, file_size: int) -> Statistics:
+    def rows(table: sa.Table, *where: sa.ColumnElement[bool]) -> int:
+        return connection.scalar(select(func.count()).select_from(table).where(*where)) or 0
+
+    duration = connection.scalar(select(func.sum(tracks.c.duration)).where(_present))
+    return Statistics(
+        tracks=rows(tracks, _present),
+        missing=rows(tracks, ~_present),
+        partial=rows(tracks, _present, tracks.c.partial.is_not(None)),
+        failed=rows(failures),
+        recordings=rows(recordings),
+        duration=float(duration or 0.0),
+        folders=rows(folders),
+        vectors=vector_counts(connection),
+        schema_version=SCHEMA_VERSION,
+        file_size=file_size,
+    )
+
+
+def misfits(connection: Connection) -> list[str]:
+    """Rows that do not fit together, a sentence each."""
+    found = []
+    lengths = {
+        "vectors have another length than their model makes": (
+            func.length(vectors.c.embedding) != 4 * models.c.dimension
+        ),
+        "sets of tag probabilities are cut off": func.length(vectors.c.tags) % 4 != 0,
+    }
+    for what, wrong in lengths.items():
+        joined = select(func.count()).select_from(vectors.join(models)).where(wrong)
+        if count := connection.scalar(joined):
+            found.append(f"{count} {what}")
+    return found
