@@ -202,15 +202,15 @@ class AudioSource:
     def __init__(self, path: Path, file: IO[bytes], container: av.container.InputContainer) -> None:
         self.path = path
         self._container = container
-        stream = container.streams.best("audio")
+        stream: Any = container.streams.best("audio")
         if stream is None:
             raise NoAudioStreamError(path, "it holds no audio stream")
-        self._stream: Any = stream
+        self._stream = stream
         if stream.codec_context is None:
             raise NotAudioError(path, "this FFmpeg has no decoder for its audio")
         stream.codec_context.thread_count = 1  # the scan runs one worker a core; threads would only add overhead
         self._lost = 0.0  # s that should have decoded and did not
-        self._time_base: Any = self._stream.time_base  # a Fraction; set for every audio stream
+        self._time_base: Any = stream.time_base  # a Fraction; set for every audio stream
         self._origin = float((stream.start_time or 0) * self._time_base)
         claimed = self._claimed_duration(file)
         self.info = self._read_packets(file, claimed)
@@ -320,31 +320,33 @@ class AudioSource:
     def _decode_window(self, start: float, seconds: float, sr: int) -> FloatArray:
         """Decode [start, start + seconds) of the track; shorter, or empty, where decoding fails."""
         begin, end = self._origin + start, self._origin + start + seconds
-        pieces: list[npt.NDArray[np.float32]] = []
-        rate, position = 0, None  # position: time of the next sample
+        fifo = av.AudioFifo()  # joins frames in C: Vorbis makes hundreds of tiny ones a second
+        first: float | None = None  # time of the first sample in the fifo
+        rate = 0
         try:
             target = max(self._origin, begin - _PREROLL) if start > 0 else self._origin
             self._container.seek(math.floor(target / self._time_base), stream=self._stream)
             for frame in self._decoded_frames():
-                if frame.pts is not None:
-                    position = float(frame.pts * frame.time_base)
-                elif position is None:
-                    position = target
-                if rate and frame.sample_rate != rate:
-                    break  # a chained stream changes its rate: what came so far is one piece
-                rate = frame.sample_rate
-                skip = max(0, round((begin - position) * rate))
-                take = max(0, round((end - position) * rate))
-                if skip < frame.samples and take > 0:
-                    pieces.append(_mono(frame)[skip:take])
-                position += frame.samples / rate
-                if position >= end:
+                if first is None:
+                    rate = frame.sample_rate
+                    time = target if frame.pts is None else float(frame.pts * self._time_base)
+                    if time + frame.samples / rate <= begin:
+                        continue
+                    first = time
+                frame.pts = None  # the fifo would refuse a gap; a lost packet only shortens the excerpt
+                fifo.write(frame)
+                if first + fifo.samples / rate >= end:
                     break
         except av.error.FFmpegError:
             pass  # what came before the damage is used; the caller measures what is missing
-        if not pieces:
+        except ValueError:
+            pass  # a chained stream changes its rate or channels: what came so far is one piece
+        joined = fifo.read()
+        if joined is None or first is None:
             return np.empty(0, np.float32)
-        y = np.concatenate(pieces)
+        y = _mono(joined)[max(0, round((begin - first) * rate)) : max(0, round((end - first) * rate))]
+        if not len(y):
+            return y
         if not np.isfinite(y).all():
             raise NonFiniteError(self.path, "it contains samples that are not finite numbers (NaN or infinity)")
         if (peak := float(np.abs(y).max())) > _LOUDEST:
