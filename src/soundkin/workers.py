@@ -86,8 +86,10 @@ def _run_here(
     setup: Callable[..., Context],
     setup_args: tuple[Any, ...],
 ) -> Generator[tuple[Task, Result | Lost], None, None]:
-    context = setup(*setup_args)
+    context: Context | None = None
     for task in tasks:
+        if context is None:  # like a worker, made only when there is something to do
+            context = setup(*setup_args)
         result: Result | Lost
         try:
             result = function(context, task)
