@@ -133,7 +133,7 @@ SCENES = {
     ),
 }
 TRACKS_PER_ALBUM = 2
-_SHORTEST, _LONGEST = 20.0, 24.0  # s, before the last bar is made whole
+_SHORTEST, _LONGEST = 20.0, 22.0  # s, before the last bar is made whole
 _COMMENT = "Composed by soundkin demo, seed {}"
 _BAD_IN_NAMES = str.maketrans('<>:"/\\|?*', "_________")
 
@@ -183,7 +183,7 @@ def compose(
     per_style: int = 6,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Compose the demo library into `folder` and return its files: 61 of 20 to 30 s with the defaults.
+    """Compose the demo library into `folder` and return its files: 61 of 20 to 28 s with the defaults.
 
     The music follows from `seed` alone. `styles` (names in `STYLES`, None for all) and `per_style` make it smaller.
     `on_progress(done, total)` is called after each file. The first piece in a lossless format is there twice, the

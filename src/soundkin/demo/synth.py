@@ -81,8 +81,8 @@ def saw(freq: float, seconds: float, *, brightness: FloatArray | float = 0.8, vi
 
 
 def pulse(freq: float, seconds: float, *, duty: float = 0.5) -> FloatArray:
-    """The pulse wave of a game console; it aliases as that did."""
-    return np.where(cycles(freq, seconds) < duty, np.float32(0.7), np.float32(-0.7))
+    """The pulse wave of a game console, without its constant part; it aliases as that did."""
+    return np.where(cycles(freq, seconds) < duty, np.float32(1.4 * (1.0 - duty)), np.float32(-1.4 * duty))
 
 
 def triangle(freq: float, seconds: float) -> FloatArray:
