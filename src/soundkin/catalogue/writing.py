@@ -49,8 +49,8 @@ def store_failure(connection: Connection, error: AudioError, *, path: Path, size
         "program_version": __version__,
         "failed_at": time.time(),
     }
-    if not connection.execute(failures.update().where(failures.c.path == str(path)).values(row)).rowcount:
-        connection.execute(failures.insert().values(path=str(path), **row))
+    if not connection.execute(failures.update().where(failures.c.path == str(path)), row).rowcount:
+        connection.execute(failures.insert(), {"path": str(path), **row})
     changed = sa.or_(tracks.c.size != size, tracks.c.mtime_ns != mtime_ns)
     replaced = tracks.update().where(tracks.c.path == str(path), tracks.c.missing_since.is_(None), changed)
     if connection.execute(replaced.values(missing_since=time.time())).rowcount:
@@ -77,15 +77,15 @@ def _store_content(connection: Connection, analysis: Analysis) -> bool | None:
         "analysed_at": time.time(),
     }
     same = recordings.c.content_id == info.content_id
-    if connection.execute(recordings.update().where(same).values(sound)).rowcount:
+    if connection.execute(recordings.update().where(same), sound).rowcount:
         copies = tracks.update().where(tracks.c.content_id == info.content_id)
         connection.execute(copies.values(duration=info.duration, partial=info.partial))
     else:
-        connection.execute(recordings.insert().values(content_id=info.content_id, **sound))
+        connection.execute(recordings.insert(), {"content_id": info.content_id, **sound})
     if stored is None:
-        connection.execute(vectors.insert().values(content_id=info.content_id, model_id=analysis.model_id, **row))
+        connection.execute(vectors.insert(), {"content_id": info.content_id, "model_id": analysis.model_id, **row})
     elif stored._asdict() != row:
-        connection.execute(vectors.update().where(here).values(row))
+        connection.execute(vectors.update().where(here), row)
     else:  # another scan, at the same time, came first
         return False
     return True
@@ -142,7 +142,7 @@ def _store_track(
     }
     old = connection.execute(select(tracks).where(t.path == str(path))).first()
     if old is not None:
-        connection.execute(tracks.update().where(t.id == old.id).values(row))
+        connection.execute(tracks.update().where(t.id == old.id), row)
         if old.content_id != content_id:
             return Outcome.ANALYSED, True
         if any(getattr(old, name) != value for name, value in tags.items()):
@@ -154,9 +154,9 @@ def _store_track(
     gone = [r for r in others if r.missing_since is not None or not _still_there(Path(r.path), path)]
     if gone:
         moved = min(gone, key=lambda r: Path(r.path).name != path.name)  # the same name first
-        connection.execute(tracks.update().where(t.id == moved.id).values(row))
+        connection.execute(tracks.update().where(t.id == moved.id), row)
         return Outcome.MOVED, True
-    connection.execute(tracks.insert().values(row))
+    connection.execute(tracks.insert(), row)
     return (Outcome.COPY if others else Outcome.ANALYSED), True
 
 
