@@ -25,6 +25,13 @@ from soundkin.errors import (
 
 _log = logging.getLogger(__name__)
 
+_SMALLEST = 512
+"""Bytes: SQLite takes a shorter file for an empty database, and would write over it.
+
+The size is all that is looked at: were the file opened and closed here, a Unix system would drop the locks that
+SQLite holds on it for the rest of this process.
+"""
+
 
 def open_engine(path: Path, *, create: bool, busy_timeout: float) -> tuple[Engine, bool]:
     """Open the SQLite library at `path` and bring it up to date; (engine, may it be written?).
@@ -32,7 +39,7 @@ def open_engine(path: Path, *, create: bool, busy_timeout: float) -> tuple[Engin
     A library on read-only media is opened for reading. Raises EmptyLibraryError when there is none and `create` is
     false, and a LibraryError that says why an existing one cannot be used.
     """
-    existed = _size(path) > 0
+    existed = _is_there(path)
     if not existed:
         if not create:
             raise _nothing_here(path)
@@ -67,16 +74,19 @@ def damage(connection: Connection) -> list[str]:
     ]
 
 
-def _size(path: Path) -> int:
-    """Bytes of the file; 0 when there is none."""
+def _is_there(path: Path) -> bool:
+    """Is there a file that may be a library? An empty one is as good as none. Raises LibraryError."""
     try:
         if path.is_dir():
             raise LibraryError(f"{path} is a folder; a library is a file")
-        return path.stat().st_size
+        size = path.stat().st_size
     except (FileNotFoundError, NotADirectoryError):
-        return 0
+        return False
     except OSError as error:
         raise LibraryError(f"{path} cannot be opened: {error.strerror or error}") from error
+    if 0 < size < _SMALLEST:
+        raise _not_a_library(path, f"it has {size} bytes")
+    return size > 0
 
 
 def _make_folder(folder: Path) -> None:
@@ -94,7 +104,7 @@ def _prepare(engine: Engine, path: Path) -> None:
     with engine.connect() as connection:
         version = schema.version_of(connection, path)
     if version is not None:
-        schema.refuse_newer(version, path)
+        schema.refuse_newer(version, path, target=schema.SCHEMA_VERSION)
     # The write-ahead log lets answers be read during a scan. Only now: the file is known to be ours or new.
     if _switch_to_write_ahead(engine) != "wal":
         _log.warning(
@@ -103,7 +113,7 @@ def _prepare(engine: Engine, path: Path) -> None:
             path,
         )
     if version != schema.SCHEMA_VERSION:
-        schema.bring_up_to_date(engine, path)
+        schema.bring_up_to_date(engine, path, target=schema.SCHEMA_VERSION, migrations=schema.MIGRATIONS)
 
 
 def _switch_to_write_ahead(engine: Engine) -> str:
@@ -124,7 +134,7 @@ def _switch_to_write_ahead(engine: Engine) -> str:
 def _open_read_only(path: Path, busy_timeout: float) -> Engine:
     log = path.with_name(path.name + "-wal")
     ways = ["mode=ro"]
-    if _size(log) == 0:
+    if not (log.exists() and log.stat().st_size):
         ways.append("immutable=1")  # needs no file beside it, but would not see what only the log holds
     for way in ways:
         engine = _engine(path, way, busy_timeout)
@@ -133,7 +143,7 @@ def _open_read_only(path: Path, busy_timeout: float) -> Engine:
                 version = schema.version_of(connection, path)
             if version is None:
                 raise _nothing_here(path)
-            schema.refuse_newer(version, path)
+            schema.refuse_newer(version, path, target=schema.SCHEMA_VERSION)
             if version < schema.SCHEMA_VERSION:
                 raise LibraryError(
                     f"{path} has schema {version}, must be brought to {schema.SCHEMA_VERSION}, and may not be written; "
@@ -192,6 +202,13 @@ def _code(error: BaseException) -> int | None:
     return None if code is None else int(code) & 0xFF
 
 
+def _not_a_library(path: Path, why: str) -> LibraryCorruptError:
+    return LibraryCorruptError(
+        f"{path} is damaged, or is no soundkin library ({why}); restore it from a backup, or move it away and scan "
+        "again"
+    )
+
+
 def _library_error(path: Path, error: BaseException) -> LibraryError:
     match _code(error):
         case sqlite3.SQLITE_FULL:
@@ -205,10 +222,7 @@ def _library_error(path: Path, error: BaseException) -> LibraryError:
                 "with --library"
             )
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return LibraryCorruptError(
-                f"{path} is damaged, or is no soundkin library ({error}); restore it from a backup, or move it away "
-                "and scan again"
-            )
+            return _not_a_library(path, str(error))
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return LibraryBusyError(
                 f"{path} was held by another program for too long; wait until the other scan has ended, and run the "

@@ -212,8 +212,8 @@ def bring_up_to_date(
     engine: Engine,
     path: Path,
     *,
-    target: int = SCHEMA_VERSION,
-    migrations: Mapping[int, Callable[[Connection], None]] = MIGRATIONS,
+    target: int,
+    migrations: Mapping[int, Callable[[Connection], None]],
 ) -> None:
     """Create the tables, or run the migrations that lead to `target`; each step is one transaction.
 
@@ -238,7 +238,7 @@ def bring_up_to_date(
             connection.execute(meta.update().where(meta.c.key == "schema_version").values(value=version + 1))
 
 
-def refuse_newer(version: int, path: Path, *, target: int = SCHEMA_VERSION) -> None:
+def refuse_newer(version: int, path: Path, *, target: int) -> None:
     """Raise NewerSchemaError if `version` is past `target`."""
     if version > target:
         raise NewerSchemaError(
