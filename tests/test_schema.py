@@ -208,7 +208,7 @@ def test_a_place_below_a_file_cannot_be_made(tmp_path: Path) -> None:
         Catalogue.open(tmp_path / "file" / "deep" / "library.db")
 
 
-def test_names_with_characters_that_addresses_treat_specially(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_with_characters_that_addresses_treat_specially(tmp_path: Path) -> None:
     for name in ("a b#c%20é.db", os.fsdecode(b"caf\xe9.db")):
         try:
             (tmp_path / name).touch()
@@ -217,8 +217,10 @@ def test_names_with_characters_that_addresses_treat_specially(tmp_path: Path, mo
         with Catalogue.open(tmp_path / name) as catalogue:
             register(catalogue)
             record(catalogue, 1)
-        with contextlib.closing(database._open_read_only(tmp_path / name, 1.0).raw_connection()) as connection:
-            assert connection.cursor().execute("SELECT count(*) FROM tracks").fetchone() == (1,)
+        engine = database._open_read_only(tmp_path / name, 1.0)
+        with engine.connect() as connection:
+            assert connection.scalar(sa.text("SELECT count(*) FROM tracks")) == 1
+        engine.dispose()
 
 
 @pytest.mark.parametrize("data", [b"ID3\x04 no database at all" * 100, b"x", b"SQLite format 3\0" + b"\xff" * 4096])
@@ -313,11 +315,12 @@ def test_a_library_that_may_not_be_written_still_answers(place: Path, monkeypatc
         answers(catalogue)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write everywhere")
 def test_a_library_in_a_folder_without_the_right_to_write(place: Path) -> None:
     place.chmod(0o444)
     place.parent.chmod(0o555)
     try:
+        if os.access(place.parent, os.W_OK):
+            pytest.skip("this user, or this system, may write in spite of the folder's mode")
         with Catalogue.open(place) as catalogue:
             answers(catalogue)
         with pytest.raises(LibraryReadOnlyError, match="--library"):

@@ -169,8 +169,12 @@ def _engine(path: Path, query: str, busy_timeout: float) -> Engine:
         connection = sqlite3.connect(
             target, uri=bool(query), timeout=busy_timeout, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = NORMAL")  # a crash of the system may cost the last tracks, no more
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.QueuePool)
