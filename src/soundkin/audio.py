@@ -9,6 +9,7 @@ the excerpts sought and decoded, and nothing before them.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import math
 import os
@@ -58,6 +59,7 @@ SHORTEST = 2.0
 SHORTEST_PARTIAL = 10.0
 """Seconds: what is left of a damaged or truncated file must be at least this long to be used."""
 _PREROLL = 0.15  # s decoded and thrown away before an excerpt: MP3 frames borrow bits from the ones before them
+_SAMPLE_RATES = range(1000, 10_000_001)  # Hz, all channels together at most: memory holds one excerpt of them
 _LOUDEST = 1e3  # samples above this are damage, not music (full scale is 1)
 _TAG_LENGTH = 1000  # characters
 
@@ -182,9 +184,22 @@ def open_audio(path: str | os.PathLike[str]) -> Iterator[AudioSource]:
         raise UnreadableError(path, f"the system cannot read it: {error.strerror or error}") from error
 
 
+class _Reader:
+    """What FFmpeg needs of a file. A lying header sends it to impossible places: that is no fault of the system's."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._seek, self.read, self.tell, self.name = file.seek, file.read, file.tell, file.name
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return self._seek(offset, whence)
+        except (OSError, ValueError):
+            return -errno.EINVAL  # what FFmpeg expects of a seek that fails
+
+
 def _open_container(path: Path, file: IO[bytes]) -> av.container.InputContainer:
     try:
-        return av.open(file, mode="r", metadata_errors="replace", options={"format_whitelist": _CONTAINERS})
+        return av.open(_Reader(file), mode="r", metadata_errors="replace", options={"format_whitelist": _CONTAINERS})
     except av.error.EOFError as error:
         raise DamagedError(path, "it ends before any audio begins") from error
     except (
@@ -209,6 +224,9 @@ class AudioSource:
         if stream.codec_context is None:
             raise NotAudioError(path, "this FFmpeg has no decoder for its audio")
         stream.codec_context.thread_count = 1  # the scan runs one worker a core; threads would only add overhead
+        sr, channels = stream.codec_context.sample_rate, stream.codec_context.layout.nb_channels
+        if sr not in _SAMPLE_RATES or sr * channels not in _SAMPLE_RATES:
+            raise DamagedError(path, f"its header claims {channels} channels of {sr} samples a second")
         self._lost = 0.0  # s that should have decoded and did not
         self._time_base: Any = stream.time_base  # a Fraction; set for every audio stream
         self._origin = float((stream.start_time or 0) * self._time_base)
@@ -221,14 +239,15 @@ class AudioSource:
         An excerpt that does not decode is left out and the loss remembered for `info_after_decoding`. Raises
         NonFiniteError for samples that are no sound and DamagedError when too little decodes.
         """
-        heard = 0.0
+        heard = planned = 0.0
         for start, seconds in plan.windows(self.info.duration):
+            planned += seconds
             y = self._decode_window(start, seconds, sr)
             heard += len(y) / sr
             self._lost += max(0.0, seconds - len(y) / sr)
             if len(y) >= min(seconds, SHORTEST) * sr * 0.5:
                 yield Excerpt(start, y)
-        wanted = min(SHORTEST_PARTIAL, self.info.duration) * 0.9
+        wanted = min(SHORTEST_PARTIAL, planned) * 0.9  # a plan may ask for less than what a damaged file must have
         if heard < wanted:
             raise DamagedError(
                 self.path, f"only {heard:.1f} s of it could be decoded; at least {wanted:.1f} s are needed"
@@ -324,13 +343,14 @@ class AudioSource:
         first: float | None = None  # time of the first sample in the fifo
         rate = 0
         try:
-            target = max(self._origin, begin - _PREROLL) if start > 0 else self._origin
-            self._container.seek(math.floor(target / self._time_base), stream=self._stream)
+            time = self._seek(max(self._origin, begin - _PREROLL) if start > 0 else self._origin)
             for frame in self._decoded_frames():
                 if first is None:
                     rate = frame.sample_rate
-                    time = target if frame.pts is None else float(frame.pts * self._time_base)
+                    if frame.pts is not None:  # only the first frame of a packet has a time
+                        time = float(frame.pts * self._time_base)
                     if time + frame.samples / rate <= begin:
+                        time += frame.samples / rate
                         continue
                     first = time
                 frame.pts = None  # the fifo would refuse a gap; a lost packet only shortens the excerpt
@@ -344,7 +364,11 @@ class AudioSource:
         joined = fifo.read()
         if joined is None or first is None:
             return np.empty(0, np.float32)
-        y = _mono(joined)[max(0, round((begin - first) * rate)) : max(0, round((end - first) * rate))]
+        try:
+            y = _mono(joined)
+        except ValueError as error:
+            raise NotAudioError(self.path, f"samples of the format {joined.format.name} are not supported") from error
+        y = y[max(0, round((begin - first) * rate)) : max(0, round((end - first) * rate))]
         if not len(y):
             return y
         if not np.isfinite(y).all():
@@ -352,6 +376,15 @@ class AudioSource:
         if (peak := float(np.abs(y).max())) > _LOUDEST:
             raise NonFiniteError(self.path, f"it contains samples of {peak:.3g}; full scale is 1")
         return resample(y, source_sr=rate, sr=sr)
+
+    def _seek(self, target: float) -> float:
+        """Go to `target` seconds or a little before it; to the beginning where a format has no way to seek."""
+        try:
+            self._container.seek(math.floor(target / self._time_base), stream=self._stream)
+        except av.error.FFmpegError:
+            target = self._origin
+            self._container.seek(math.floor(target / self._time_base), stream=self._stream)
+        return target
 
     def _decoded_frames(self) -> Iterator[Any]:
         """Frames from where the container stands; packets that do not decode are passed over."""
@@ -383,13 +416,14 @@ def _mono(frame: Any) -> FloatArray:
     channels = frame.layout.nb_channels
     if not frame.format.is_planar and channels > 1:
         samples = samples.reshape(-1, channels).T
-    mean: npt.NDArray[Any] = samples[0] if len(samples) == 1 else samples.mean(axis=0, dtype=np.float32)
     full_scale = 1.0
-    if samples.dtype == np.uint8:
-        mean, full_scale = mean.astype(np.float32) - 128, 128.0
-    elif samples.dtype.kind == "i":
-        full_scale = -float(np.iinfo(samples.dtype).min)
-    return mean.astype(np.float32) / np.float32(full_scale)
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses what is not finite
+        mean: npt.NDArray[Any] = samples[0] if len(samples) == 1 else samples.mean(axis=0, dtype=np.float32)
+        if samples.dtype == np.uint8:
+            mean, full_scale = mean.astype(np.float32) - 128, 128.0
+        elif samples.dtype.kind == "i":
+            full_scale = -float(np.iinfo(samples.dtype).min)
+        return mean.astype(np.float32) / np.float32(full_scale)
 
 
 def _ogg_is_complete(file: IO[bytes]) -> bool:
