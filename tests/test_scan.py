@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import io
 import math
 import os
 import struct
 import sys
+import tempfile
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -360,6 +362,18 @@ def test_a_full_disk_stops_the_scan_and_loses_nothing(bench: Bench, monkeypatch:
     assert len(bench.names()) == 3
     report = bench.scan()
     assert (report.unchanged, report.analysed, len(bench.heard)) == (3, 3, 3)
+
+
+def test_no_room_for_the_plan_is_said(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.put("song.mp3")
+
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "SpooledTemporaryFile", lambda *_, **__: Full())
+    with pytest.raises(LibraryFullError, match=r"cannot be written to .*: No space left on device"):
+        bench.scan()
 
 
 @pytest.mark.parametrize("options", [{"workers": -1}, {"time_limit": 0.0}, {"time_limit": math.nan}])

@@ -28,6 +28,7 @@ from soundkin.errors import (
     DecoderCrashError,
     DecodeTimeoutError,
     InputError,
+    LibraryFullError,
     UnreadableError,
     VanishedError,
 )
@@ -103,10 +104,10 @@ def scan(
     """Bring `catalogue` up to date with the audio files in `folders` (folders or single files).
 
     A file whose size and time are those in the library is not opened; one whose content this model has heard is read
-    but not analysed, whatever `excerpts` says now. A file that failed before is tried again when it has changed, when the program has, or with
-    `retry_failed`. `workers` is the number of processes (default: one a core); with 0 everything runs in this one,
-    where a decoder that hangs or crashes takes the scan with it. `time_limit` is the seconds one track may take.
-    `on_progress` is called about ten times a second at most, and at both ends.
+    but not analysed, whatever `excerpts` says now. A file that failed before is tried again when it has changed, when
+    the program has, or with `retry_failed`. `workers` is the number of processes (default: one a core); with 0
+    everything runs in this one, where a decoder that hangs or crashes takes the scan with it. `time_limit` is the
+    seconds one track may take. `on_progress` is called about ten times a second at most, and at both ends.
 
     A file that cannot be analysed is a failure in the report. Raises InputError for a folder that does not exist,
     ModelError for a model that cannot be loaded, LibraryError when the library cannot be written; what was stored
@@ -125,7 +126,8 @@ def scan(
     work = _Scan(catalogue, model, retry_failed=retry_failed, on_progress=on_progress)
     with tempfile.SpooledTemporaryFile(1 << 20, mode="w+", encoding="ascii") as plan:
         work.look(found, [Path(root) for root in roots], plan)
-        plan.seek(0)
+        with _space_for_plan():
+            plan.seek(0)
         listener = (analyse, load_model, model_name_or_path, excerpts)
         work.listen((_Task(Path(path), *rest) for path, *rest in map(json.loads, plan)), listener, count, time_limit)
     return work.report()
@@ -200,7 +202,8 @@ class _Scan:
                     back.append(past.track_id)
                 self._counts["returned" if past.missing else "unchanged"] += 1
             else:
-                plan.write(json.dumps([str(file.path), file.size, file.mtime_ns]) + "\n")
+                with _space_for_plan():
+                    plan.write(json.dumps([str(file.path), file.size, file.mtime_ns]) + "\n")
                 self._progress.total += 1
         for path, error in folder.locked:
             past = known.pop(path.name, None)
@@ -261,19 +264,19 @@ class _Scan:
         """Leave out what another scan of the same library has dealt with since we looked."""
         for task in tasks:
             past = self._meanwhile.known(task.path)
-            if past is None or past.missing or not _is_same(past, task):
-                yield task
-            elif past.failure:
-                if self._failed_before(past, task):
-                    self._note_old_failure(task.path, past)
-                    self._progress.tell(1, current=task.path, failures=len(self._failures))
-                else:
-                    yield task
-            elif past.track_id is None or self._catalogue.vector(past.track_id, self._model.id) is None:
-                yield task
-            else:
+            if past and self._failed_before(past, task):
+                self._note_old_failure(task.path, past)
+            elif past and self._is_stored(past, task):
                 self._counts["unchanged"] += 1
-                self._progress.tell(1, current=task.path, failures=len(self._failures))
+            else:
+                yield task
+                continue
+            self._progress.tell(1, current=task.path, failures=len(self._failures))
+
+    def _is_stored(self, past: KnownFile, task: _Task) -> bool:
+        if past.failure or past.missing or past.track_id is None or not _is_same(past, task):
+            return False
+        return self._catalogue.vector(past.track_id, self._model.id) is not None
 
     def _store(self, task: _Task, result: Analysis | AudioError) -> bool:
         """False when the track has to be heard again."""
@@ -335,6 +338,17 @@ class _Meanwhile:
             asked = time.monotonic()
             self._until = asked + 20 * (asked - now)  # so that asking takes at most a twentieth of the time
         return self._known.get(path.name)
+
+
+@contextlib.contextmanager
+def _space_for_plan() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        place = tempfile.gettempdir()
+        raise LibraryFullError(
+            f"the list of what to hear cannot be written to {place}: {error.strerror}; free some space there"
+        ) from error
 
 
 def _is_same(past: KnownFile, file: FoundFile | _Task) -> bool:
