@@ -69,7 +69,7 @@ def test_tasks_that_crash_hang_or_raise_cost_only_themselves() -> None:
     assert results["bug"] == Lost("raised", "ZeroDivisionError: division by zero")
     assert results["memory"] == Lost("raised", "MemoryError")
     assert results["recursion"].detail.startswith("RecursionError")
-    assert "pickle" in results["lambda"].detail
+    assert results["lambda"].why == "raised"  # a result that cannot be pickled
     assert all(results[f"fine {i}"][0] == f"a-b:fine {i}" for i in range(len(bad)))
 
 

@@ -2,7 +2,7 @@
 
 `concurrent.futures` gives up when one worker dies. Pools whose workers share one queue (multiprocessing.Pool, pebble)
 learn of a death and of the task a worker took over two roads, and confuse them when a worker dies at once: of 60
-tasks that crash two times out of three, pebble 5.2 with four workers lost itself after 40. Here each worker has a
+tasks that crash two times out of three, pebble 5.2 with four workers lost itself after some 40. Here each worker has a
 pipe of its own and gets one task at a time, so there is nothing to confuse, nothing shared that a dying worker could
 leave locked, and a task's time runs from when it is handed over. No threads, no queues: a few dozen tasks a second
 need neither.
