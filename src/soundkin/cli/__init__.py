@@ -1,0 +1,1 @@
+"""The command line: `main.py` holds what all commands share, each other file one command."""
