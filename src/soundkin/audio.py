@@ -60,6 +60,7 @@ SHORTEST_PARTIAL = 10.0
 """Seconds: what is left of a damaged or truncated file must be at least this long to be used."""
 _PREROLL = 0.15  # s decoded and thrown away before an excerpt: MP3 frames borrow bits from the ones before them
 _SAMPLE_RATES = range(1000, 10_000_001)  # Hz, all channels together at most: memory holds one excerpt of them
+_LEAST_BIT_RATE = 50  # bit/s; digital silence in a lossless format takes more
 _LOUDEST = 1e3  # samples above this are damage, not music (full scale is 1)
 _TAG_LENGTH = 1000  # characters
 
@@ -224,7 +225,13 @@ class AudioSource:
         if stream.codec_context is None:
             raise NotAudioError(path, "this FFmpeg has no decoder for its audio")
         stream.codec_context.thread_count = 1  # the scan runs one worker a core; threads would only add overhead
-        sr, channels = stream.codec_context.sample_rate, stream.codec_context.layout.nb_channels
+        layout, sr = stream.codec_context.layout, stream.codec_context.sample_rate
+        channels = layout.nb_channels
+        if " (" in layout.name:
+            # An order of channels that has no name. FFmpeg keeps it in memory that PyAV frees twice, which kills the
+            # process (seen in 17 and 18), unless the decoder has another one. The mean has no need of the order.
+            stream.codec_context.layout = f"{channels} channels"
+        del layout
         if sr not in _SAMPLE_RATES or sr * channels not in _SAMPLE_RATES:
             raise DamagedError(path, f"its header claims {channels} channels of {sr} samples a second")
         self._lost = 0.0  # s that should have decoded and did not
@@ -269,7 +276,7 @@ class AudioSource:
             position = file.tell()
             file.seek(0)
             head = file.read(10)
-            if head[:3] == b"ID3":  # a "synchsafe" size: seven bits a byte
+            if head[:3] == b"ID3" and len(head) == 10:  # a "synchsafe" size: seven bits a byte
                 size = (head[6] << 21) | (head[7] << 14) | (head[8] << 7) | head[9]
                 file.seek(10 + size)
             frame = file.read(4096)
@@ -281,31 +288,42 @@ class AudioSource:
         return self._container.duration / av.time_base if self._container.duration else None
 
     def _read_packets(self, file: IO[bytes], claimed: float | None) -> AudioInfo:
-        digest = hashlib.blake2b(digest_size=16)
-        size, broken = 0, None
+        context = self._stream.codec_context
+        # Bytes of plain samples sound as the header says; a codec's own header would tell its encoder's tags too.
+        sounds_as = f"{context.codec.canonical_name} {context.sample_rate} {context.layout.nb_channels}"
+        digest = hashlib.blake2b(sounds_as.encode(), digest_size=16)
+        count, size, broken = 0, 0, None
         last: Any = None
-        held: Any = None
+        again: float | None = None
+        second = int(1 / self._time_base)
         try:
             for packet in self._container.demux(self._stream):
                 if not packet.size:
                     continue
-                if held is not None:
-                    digest.update(held)
-                    size += held.size
-                last = held = packet
+                if last is not None:
+                    digest.update(last)
+                    if (packet.pts or 0) < (last.pts or 0) - second:  # Ogg files may be joined end to end
+                        again = float(last.pts * self._time_base) - self._origin
+                last = packet
+                count, size = count + 1, size + packet.size
         except av.error.FFmpegError as error:
             broken = f"reading stops with “{error.strerror or error}”"
-        # The last packet of a Monkey's Audio file is cut by file size and so contains whatever tag follows it.
-        if held is not None and self._container.format.name != "ape":
-            digest.update(held)
-            size += held.size
+        except IndexError:
+            pass  # at the very end PyAV stumbles over streams that a damaged file began late
         if last is None:
             raise DamagedError(self.path, "it holds no audio data")
+        # The last packet of these is cut by file size and so contains whatever tag follows it.
+        if count == 1 or self._container.format.name not in ("ape", "flac"):
+            digest.update(last)
         end = float(((last.pts or last.dts or 0) + (last.duration or 0)) * self._time_base)
         duration = end - self._origin
         if duration <= 0 and claimed:
             duration = claimed  # containers without packet times
+        if 8 * size < _LEAST_BIT_RATE * duration:
+            raise DamagedError(self.path, f"its times are damaged: {size} bytes cannot last {duration:.0f} s")
         partial = self._why_partial(file, duration, claimed, broken)
+        if again is not None:
+            partial = f"its times start again at {_clock(again)}, and only what follows can be reached"
         if partial and duration < SHORTEST_PARTIAL:
             raise DamagedError(
                 self.path,
@@ -313,7 +331,6 @@ class AudioSource:
             )
         if duration < SHORTEST:
             raise TooShortError(self.path, f"it lasts {max(duration, 0.0):.2f} s; the shortest track is {SHORTEST:g} s")
-        context = self._stream.codec_context
         return AudioInfo(
             path=self.path,
             duration=duration,
@@ -322,7 +339,7 @@ class AudioSource:
             codec=context.codec.canonical_name,
             container=self._container.format.name.split(",")[0],
             bit_rate=round(8 * size / duration),
-            tags=read_tags({**self._container.metadata, **self._stream.metadata}),
+            tags=read_tags({**_recording_id(file), **self._container.metadata, **self._stream.metadata}),
             content_id=digest.hexdigest(),
             partial=partial,
         )
@@ -341,7 +358,7 @@ class AudioSource:
         begin, end = self._origin + start, self._origin + start + seconds
         fifo = av.AudioFifo()  # joins frames in C: Vorbis makes hundreds of tiny ones a second
         first: float | None = None  # time of the first sample in the fifo
-        rate = 0
+        rate = channels = 0
         try:
             time = self._seek(max(self._origin, begin - _PREROLL) if start > 0 else self._origin)
             for frame in self._decoded_frames():
@@ -352,23 +369,21 @@ class AudioSource:
                     if time + frame.samples / rate <= begin:
                         time += frame.samples / rate
                         continue
-                    first = time
+                    first, channels = time, frame.layout.nb_channels
+                if frame.layout.nb_channels != channels:
+                    break  # a joined stream; the fifo would not notice and read beyond the frame
                 frame.pts = None  # the fifo would refuse a gap; a lost packet only shortens the excerpt
                 fifo.write(frame)
                 if first + fifo.samples / rate >= end:
                     break
-        except av.error.FFmpegError:
+        except (av.error.FFmpegError, IndexError):
             pass  # what came before the damage is used; the caller measures what is missing
         except ValueError:
-            pass  # a chained stream changes its rate or channels: what came so far is one piece
+            pass  # nor does the fifo take another rate or sample format: what came so far is one piece
         joined = fifo.read()
         if joined is None or first is None:
             return np.empty(0, np.float32)
-        try:
-            y = _mono(joined)
-        except ValueError as error:
-            raise NotAudioError(self.path, f"samples of the format {joined.format.name} are not supported") from error
-        y = y[max(0, round((begin - first) * rate)) : max(0, round((end - first) * rate))]
+        y = _mono(joined)[max(0, round((begin - first) * rate)) : max(0, round((end - first) * rate))]
         if not len(y):
             return y
         if not np.isfinite(y).all():
@@ -412,9 +427,16 @@ def _mono(frame: Any) -> FloatArray:
     FFmpeg's own down-mix is not used: for float it scales stereo by 1/√2, so a mono file and its stereo copy would
     differ in level.
     """
-    samples: npt.NDArray[Any] = frame.to_ndarray()
+    samples: npt.NDArray[Any]
     channels = frame.layout.nb_channels
-    if not frame.format.is_planar and channels > 1:
+    if channels >= 8 or frame.format.name.startswith("s64"):
+        # PyAV reads beyond the pointers of eight or more planes, and knows no 64-bit integers.
+        packer = av.AudioResampler(format="flt")
+        parts = [part.to_ndarray() for part in (*packer.resample(frame), *packer.resample(None))]
+        samples, planar = np.concatenate(parts, axis=1), False
+    else:
+        samples, planar = frame.to_ndarray(), frame.format.is_planar
+    if not planar and channels > 1:
         samples = samples.reshape(-1, channels).T
     full_scale = 1.0
     with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses what is not finite
@@ -424,6 +446,16 @@ def _mono(frame: Any) -> FloatArray:
         elif samples.dtype.kind == "i":
             full_scale = -float(np.iinfo(samples.dtype).min)
         return mean.astype(np.float32) / np.float32(full_scale)
+
+
+def _recording_id(file: IO[bytes]) -> dict[str, str]:
+    """MusicBrainz recording of a file that begins with an ID3v2 tag: the one frame of use that FFmpeg leaves out."""
+    position = file.tell()
+    file.seek(0)
+    head = file.read(65536)
+    file.seek(position)
+    found = re.search(rb"UFI(?:D.{6}|.{3})http://musicbrainz\.org\0([0-9A-Fa-f-]{36})", head, re.DOTALL)
+    return {"musicbrainz_trackid": found[1].decode()} if head.startswith(b"ID3") and found else {}
 
 
 def _ogg_is_complete(file: IO[bytes]) -> bool:
@@ -446,7 +478,7 @@ _TAG_KEYS: dict[str, tuple[str, ...]] = {
     "track_number": ("track", "tracknumber"),
     "disc_number": ("disc", "discnumber"),
     "genre": ("genre",),
-    "year": ("originalyear", "originaldate", "date", "year", "tdor", "tory", "tyer"),
+    "year": ("originalyear", "originaldate", "tdor", "tory", "date", "year", "tyer", "wmyear"),
     "mb_recording_id": ("musicbrainztrackid", "musicbrainzrecordingid"),
     "mb_album_id": ("musicbrainzalbumid",),
     "mb_artist_id": ("musicbrainzartistid",),
@@ -458,16 +490,15 @@ def read_tags(metadata: Mapping[str, str]) -> Tags:
     plain = {re.sub(r"[^a-z0-9]", "", key.lower()): value for key, value in metadata.items()}
     found: dict[str, Any] = {}
     for field, keys in _TAG_KEYS.items():
-        values = (_clean(plain[key]) for key in keys if key in plain)
-        value = next((v for v in values if v), None)
-        if field == "year":
-            match = re.search(r"(?<!\d)(1[0-9]{3}|2[0-9]{3})(?!\d)", value or "")
-            found[field] = int(match[1]) if match else None
-        elif field.endswith("_number"):
-            match = re.match(r"\d{1,6}", value or "")
-            found[field] = int(match[0]) if match else None
+        values = [value for key in keys if (value := _clean(plain.get(key, "")))]
+        if field == "year":  # '1999', '1999-04-01', '19990401'
+            years = [re.search(r"(?<!\d)([12]\d{3})(?:\d{4})?(?!\d)", value) for value in values]
+            found[field] = next((int(year[1]) for year in years if year), None)
+        elif field.endswith("_number"):  # '3', '3/12'
+            numbers = [re.match(r"\d{1,6}", value) for value in values]
+            found[field] = next((int(number[0]) for number in numbers if number), None)
         else:
-            found[field] = value
+            found[field] = values[0] if values else None
     return Tags(**found)
 
 
