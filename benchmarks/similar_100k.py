@@ -1,0 +1,218 @@
+"""How long `similar` takes in a large library, inside the process, with filters, duplicates and reasons.
+
+    python benchmarks/similar_100k.py [--tracks 100000] [--queries 300] [--library FILE]
+
+The library is generated: clustered vectors of the `timbre` model's size, 8,000 artists, words and genres as uneven as
+in real tags, and one track in 25 the re-encoding of another. With --library it is kept, and used again the next time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import struct
+import tempfile
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+
+from soundkin import filters
+from soundkin.catalogue import Catalogue, fold, schema
+from soundkin.index import Index
+from soundkin.model import TimbreModel
+from soundkin.recommend import similar
+from soundkin.seeds import seed_of
+
+MEDIAN, P99 = 20.0, 60.0  # ms: the targets for `similar`
+PRODUCT = 10.0  # ms: the target for one query against all vectors and the choice of the best 10
+GENRES = "Rock Pop Jazz Blues Folk Metal Classical Electronic Reggae Soundtrack Audiobook Christmas".split()
+SYLLABLES = "ka lo mi ra ten dor sel va nu pi gre sta ön bel fu ri zo win ter é".split()
+WORDS = [a + b + c for a in SYLLABLES for b in SYLLABLES for c in ("", "n", "s")]
+
+
+# --- the library -----------------------------------------------------------------------------------------------------
+
+
+def generate(path: Path, *, tracks: int) -> None:
+    """Write a library of `tracks` rows at `path`, in bulk; the same one every time."""
+    rng = np.random.default_rng(0)
+    model = TimbreModel()
+    with Catalogue.open(path) as catalogue:
+        catalogue.register_model(model)
+    centres = rng.normal(0, 1, (400, model.space.dimension)).astype(np.float32)
+    engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
+    with engine.begin() as connection:
+        for start in range(0, tracks, 5000):
+            songs = [song for k in range(start, min(start + 5000, tracks), 25) for song in _songs(k, rng, centres)]
+            connection.execute(schema.recordings.insert(), [_recording(**song) for song in songs])
+            connection.execute(schema.tracks.insert(), [_track(**song) for song in songs])
+            connection.execute(schema.vectors.insert(), [_vector(model_id=model.id, **song) for song in songs])
+    engine.dispose()
+
+
+def _songs(first: int, rng: np.random.Generator, centres: npt.NDArray[np.float32]) -> list[dict[str, Any]]:
+    """25 songs, numbered from `first`; the last is the one before it once more, encoded anew."""
+    songs: list[dict[str, Any]] = []
+    for number in range(first, first + 24):
+        artist = f"{WORDS[number // 12 % 8000 % 1187]} {WORDS[number // 12 % 8000 % 1091]}"
+        cluster = zlib.crc32(artist.encode()) % len(centres)
+        common = np.minimum(rng.zipf(1.3, 3), len(WORDS)) - 1  # a few words are in many titles, most in few
+        songs.append(
+            {
+                "number": number,
+                "artist": artist,
+                "album": f"{WORDS[number // 12 % 1199]} {number // 12 % 40}",
+                "title": " ".join(WORDS[i] for i in common),
+                "genre": GENRES[cluster % len(GENRES)],
+                "year": 1960 + cluster % 64,
+                "duration": float(np.clip(rng.lognormal(5.4, 0.4), 30, 3600)),
+                "vector": centres[cluster] + rng.normal(0, 1, centres.shape[1]),
+                "codes": rng.integers(0, 1 << 16, 12 * 45, dtype=np.uint16),
+            }
+        )
+    flipped = (rng.random((12 * 45, 16)) < 0.1) @ (1 << np.arange(16))
+    copy = dict(songs[-1], number=first + 24, duration=songs[-1]["duration"] + 0.05)
+    copy["vector"] = copy["vector"] + rng.normal(0, 0.02, centres.shape[1])
+    copy["codes"] = copy["codes"] ^ flipped.astype(np.uint16)
+    return [*songs, copy]
+
+
+def _recording(*, number: int, duration: float, codes: npt.NDArray[np.uint16], **_: Any) -> dict[str, Any]:
+    times = np.linspace(0, duration - 5, 12) * 10
+    heard = (
+        struct.pack("<IH", int(time), 45) + part.tobytes()
+        for time, part in zip(times, codes.reshape(12, 45), strict=True)
+    )
+    return {
+        "content_id": f"{number:032x}",
+        "duration": duration,
+        "sr": 44100,
+        "channels": 2,
+        "codec": "mp3",
+        "container": "mp3",
+        "fingerprint": b"".join(heard),
+        "analysed_at": 0.0,
+    }
+
+
+def _track(*, number: int, duration: float, codes: object, vector: object, **tags: Any) -> dict[str, Any]:
+    name = f"{number % 12 + 1:02d} - {tags['title']} {number}.mp3"
+    path = Path(f"/home/ada/Music/{tags['artist']}/{tags['album']}/{name}").absolute()
+    searched = (tags["title"], tags["artist"], tags["album"], "", path.stem)
+    return {
+        "id": number + 1,
+        "path": str(path),
+        "folder": str(path.parent),
+        "size": number,
+        "mtime_ns": number,
+        "content_id": f"{number:032x}",
+        "duration": duration,
+        "search": "\n".join(fold(part) for part in searched),
+        "scanned_at": 0.0,
+        **tags,
+    }
+
+
+def _vector(*, number: int, model_id: str, vector: npt.NDArray[np.float64], **_: Any) -> dict[str, Any]:
+    return {"content_id": f"{number:032x}", "model_id": model_id, "embedding": vector.astype("<f4").tobytes()}
+
+
+# --- the measurement -------------------------------------------------------------------------------------------------
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return 1000 * (time.perf_counter() - start)
+
+
+def row(name: str, times: list[float], *, median: float | None = None, p99: float | None = None) -> None:
+    """Print one line of the table."""
+    targets = [f"{what} ≤ {limit:g}" for what, limit in (("median", median), ("p99", p99)) if limit is not None]
+    figures = f"{np.median(times):.1f} | {np.percentile(times, 99):.1f}"
+    print(f"| {name} | {figures} | {', '.join(targets)} |", flush=True)
+
+
+def measure(catalogue: Catalogue, *, queries: int) -> None:
+    model = TimbreModel()
+    for kept in catalogue.path.parent.glob(f"{catalogue.path.name}-*.npz"):
+        kept.unlink()
+
+    def load() -> Index:
+        return Index.load(catalogue, model.space, model_id=model.id)
+
+    machine = platform.processor() or platform.machine()
+    print(f"{platform.system()} {machine}, {os.cpu_count()} cores, Python {platform.python_version()}, ", end="")
+    print(f"NumPy {np.__version__}\n\n| what | median, ms | p99, ms | target |\n|---|---|---|---|")
+    row("index: made from the library, and kept", [milliseconds(load)])
+    row("index: loaded from its file", [milliseconds(load) for _ in range(10)])
+    index = load()
+    chosen = np.random.default_rng(1).permutation(len(index))[:queries].tolist()
+    products = [milliseconds(lambda: index.nearest(index.vectors[i], k=10)) for i in chosen]  # noqa: B023
+    row(f"best 10 of {len(index):,} × {index.vectors.shape[1]}, exact", products, median=PRODUCT)
+
+    def first_filter() -> None:
+        filters.mask(catalogue, load(), only=["genre:rock"])
+
+    row("filters: made from the library, and kept", [milliseconds(first_filter)])
+    row("filters and index: loaded from their files", [milliseconds(first_filter) for _ in range(10)])
+
+    def ask(i: int, seeds: int, **options: Any) -> float:
+        ids = index.track_ids[[(chosen[i] + 997 * j) % len(index) for j in range(seeds)]].tolist()
+        found = [seed_of(catalogue, track, model_id=model.id) for track in catalogue.tracks(ids)]
+        return milliseconds(lambda: similar(catalogue, index, found, n=10, **options))
+
+    one, three = 1, 3
+    row("similar, no filters", [ask(i, one) for i in range(queries)], median=MEDIAN, p99=P99)
+    standing = {"only": ["duration:1:30-10:00"], "exclude": ["genre:audiobook", "genre:christmas", "path:*/kalo*"]}
+    ask(0, one, **standing)
+    row(
+        "similar, the same filters every time",
+        [ask(i, one, **standing) for i in range(queries)],
+        median=MEDIAN,
+        p99=P99,
+    )
+
+    def new_filters(i: int) -> dict[str, list[str]]:
+        """Filters that were never asked before: nothing remembered helps."""
+        word = WORDS[(7 * i + 20) % len(WORDS)]
+        return {
+            "only": [
+                f"genre:{GENRES[i % 10]}",
+                f"genre:{GENRES[(i + 3) % 10]}",
+                f"duration:{60 + i % 97}-{900 + i % 89}",
+            ],
+            "exclude": [f"artist:{word}", f"path:*{word}*.mp3", f"year:{1960 + i % 60}"],
+        }
+
+    times = [ask(i, one, **new_filters(i)) for i in range(queries)]
+    row("similar, six new filters every time", times, median=MEDIAN, p99=P99)
+    times = [ask(i, one, max_per_artist=1, max_per_album=1, **new_filters(i + queries)) for i in range(queries)]
+    row("similar, new filters, one per artist and album", times, median=MEDIAN, p99=P99)
+    times = [ask(i, three, **new_filters(i + 2 * queries)) for i in range(queries)]
+    row("similar, new filters, three seeds", times, median=MEDIAN, p99=P99)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tracks", type=int, default=100_000)
+    parser.add_argument("--queries", type=int, default=300)
+    parser.add_argument("--library", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        path = options.library or Path(folder) / "library.db"
+        if not path.exists():
+            generate(path, tracks=options.tracks)
+        with Catalogue.open(path) as catalogue:
+            measure(catalogue, queries=options.queries)
+
+
+if __name__ == "__main__":
+    main()
