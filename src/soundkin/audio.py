@@ -200,7 +200,9 @@ class _Reader:
 
 def _open_container(path: Path, file: IO[bytes]) -> av.container.InputContainer:
     try:
-        return av.open(_Reader(file), mode="r", metadata_errors="replace", options={"format_whitelist": _CONTAINERS})
+        return av.open(
+            _Reader(file), mode="r", metadata_errors="surrogateescape", options={"format_whitelist": _CONTAINERS}
+        )
     except av.error.EOFError as error:
         raise DamagedError(path, "it ends before any audio begins") from error
     except (
@@ -249,11 +251,12 @@ class AudioSource:
         heard = planned = 0.0
         for start, seconds in plan.windows(self.info.duration):
             planned += seconds
-            y = self._decode_window(start, seconds, sr)
-            heard += len(y) / sr
-            self._lost += max(0.0, seconds - len(y) / sr)
-            if len(y) >= min(seconds, SHORTEST) * sr * 0.5:
-                yield Excerpt(start, y)
+            excerpt = self._decode_window(start, seconds, sr)
+            lasts = len(excerpt.y) / sr
+            heard += lasts
+            self._lost += max(0.0, seconds - lasts)
+            if lasts >= min(seconds, SHORTEST) * 0.5:
+                yield excerpt
         wanted = min(SHORTEST_PARTIAL, planned) * 0.9  # a plan may ask for less than what a damaged file must have
         if heard < wanted:
             raise DamagedError(
@@ -353,8 +356,8 @@ class AudioSource:
             return f"it ends at {_clock(duration)} without an end mark: probably cut off"
         return None
 
-    def _decode_window(self, start: float, seconds: float, sr: int) -> FloatArray:
-        """Decode [start, start + seconds) of the track; shorter, or empty, where decoding fails."""
+    def _decode_window(self, start: float, seconds: float, sr: int) -> Excerpt:
+        """Decode [start, start + seconds) of the track; later and shorter, or empty, where decoding fails."""
         begin, end = self._origin + start, self._origin + start + seconds
         fifo = av.AudioFifo()  # joins frames in C: Vorbis makes hundreds of tiny ones a second
         first: float | None = None  # time of the first sample in the fifo
@@ -382,15 +385,15 @@ class AudioSource:
             pass  # nor does the fifo take another rate or sample format: what came so far is one piece
         joined = fifo.read()
         if joined is None or first is None:
-            return np.empty(0, np.float32)
+            return Excerpt(start, np.empty(0, np.float32))
         y = _mono(joined)[max(0, round((begin - first) * rate)) : max(0, round((end - first) * rate))]
         if not len(y):
-            return y
+            return Excerpt(start, y)
         if not np.isfinite(y).all():
             raise NonFiniteError(self.path, "it contains samples that are not finite numbers (NaN or infinity)")
         if (peak := float(np.abs(y).max())) > _LOUDEST:
             raise NonFiniteError(self.path, f"it contains samples of {peak:.3g}; full scale is 1")
-        return resample(y, source_sr=rate, sr=sr)
+        return Excerpt(max(start, first - self._origin), resample(y, source_sr=rate, sr=sr))
 
     def _seek(self, target: float) -> float:
         """Go to `target` seconds or a little before it; to the beginning where a format has no way to seek."""
@@ -504,6 +507,8 @@ def read_tags(metadata: Mapping[str, str]) -> Tags:
 
 def _clean(text: str) -> str:
     """Text that is safe to store and print: one line, no control characters, no lone surrogates, bounded."""
+    if any("\udc80" <= c <= "\udcff" for c in text):  # not UTF-8, so of a time when most were Windows' Western
+        text = text.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
     line = " ".join(text.split())
     kept = (c for c in line if unicodedata.category(c) not in ("Cc", "Cs") and c not in _DIRECTION_OVERRIDES)
     return "".join(kept).strip()[:_TAG_LENGTH]
