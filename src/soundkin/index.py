@@ -27,16 +27,21 @@ FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-_FORMAT = 1  # of the cache file; raised when its content or its meaning changes
+_FORMAT = 2  # of the cache file; raised when its content or its meaning changes
 _CONSTANT = 1e-6  # a column that varies by less than this share of its size carries rounding errors, not music
 _PAIRS = 4000  # random pairs that tell how alike two tracks of this library usually are
-_SAMPLE = 2000  # tracks that tell how common a tag is in this library
+_SAMPLE = 1000  # tracks that stand for the library: how common a tag is, how near a track is to all others
+_FEWEST = 30  # tracks below which a deviation of similarities would be a guess
+_BLOCK = 4096  # tracks compared with the sample at a time: 16 MB
 _KEPT: dict[str, type[np.generic]] = {
     "track_ids": np.int64,
     "vectors": np.float32,
     "mean": np.float32,
     "scale": np.float32,
     "usual": np.float32,
+    "sample": np.int64,
+    "typical": np.float32,
+    "spread": np.float32,
     "tag_labels": np.str_,
     "tag_means": np.float32,
 }
@@ -61,6 +66,12 @@ class Index:
     """Parts of the vector that mean something on their own; may be empty."""
     usual: FloatArray
     """(aspects, pairs) float32, ascending: cosine, in each aspect, of random pairs of tracks."""
+    sample: IntArray
+    """(m,) int64: rows that stand for the library in mutual proximity; empty for a model that does without."""
+    typical: FloatArray
+    """(n,) or (0,) float32: mean cosine of each track with the sample."""
+    spread: FloatArray
+    """(n,) or (0,) float32: deviation of the same."""
     tag_labels: tuple[str, ...]
     """Labels of the model's tags; may be empty."""
     tag_means: FloatArray
@@ -110,10 +121,17 @@ class Index:
     def similarities(self, query: FloatArray) -> FloatArray:
         """Similarity of every track to one query (d,) or to each of several (k, d): (n,) or (k, n) float32, −1 to 1.
 
-        All rankings come from here, so this is the place for a correction of the cosine, such as mutual proximity
-        (Schnitzer et al. 2012): what it needs to know of each track is to be computed in `_build`.
+        The cosine; in a space with mutual proximity, the mean of the cosine and of what it would be if the track were
+        as choosy as the query. A track that is near to everything (a hub) then needs to be nearer than it is to
+        others. It ranks as the sum of both standard scores does, the logarithm-free form of Gaussian mutual proximity
+        (Schnitzer, Flexer, Schedl & Widmer, “Local and global scaling reduce hubs in space”, JMLR 2012).
         """
         cosine: FloatArray = self.vectors @ query if query.ndim == 1 else query @ self.vectors.T
+        if len(self.sample):
+            among = cosine[..., self.sample]
+            typical, spread = among.mean(axis=-1, keepdims=True), among.std(axis=-1, keepdims=True)
+            choosy = typical + spread * ((cosine - self.typical) / self.spread)
+            cosine = np.float32(0.5) * (cosine + choosy)
         return np.clip(cosine, -1.0, 1.0, out=cosine)
 
     def nearest(self, query: FloatArray, *, k: int, among: BoolArray | None = None) -> tuple[IntArray, FloatArray]:
@@ -174,12 +192,16 @@ def _build(catalogue: Catalogue, space: Space, *, model_id: str) -> dict[str, np
     labels = [label for label, _ in tags or ()]
     mean, scale = _standard(vectors, space)
     _project_rows(vectors, mean, scale)
+    sample, typical, spread = _proximity(vectors, wanted=space.mutual_proximity)
     return {
         "track_ids": track_ids,
         "vectors": vectors,
         "mean": mean,
         "scale": scale,
         "usual": _usual_cosines(vectors, space.aspects),
+        "sample": sample,
+        "typical": typical,
+        "spread": spread,
         "tag_labels": np.array(labels, np.str_),
         "tag_means": _usual_tags(catalogue, model_id, track_ids, count=len(labels)),
     }
@@ -205,6 +227,20 @@ def _project_rows(vectors: FloatArray, mean: FloatArray, scale: FloatArray) -> N
     length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     length[length == 0] = 1
     vectors /= length[:, np.newaxis]
+
+
+def _proximity(vectors: FloatArray, *, wanted: bool) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Rows of an even sample (m,), and the mean and deviation of each row's cosine with it: (n,), (n,) float32."""
+    n = len(vectors)
+    if not wanted or n < _FEWEST:
+        return np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, np.float32)
+    sample = np.arange(0, n, -(-n // _SAMPLE))
+    typical, spread = np.empty(n, np.float32), np.empty(n, np.float32)
+    for begin in range(0, n, _BLOCK):
+        cosine = vectors[begin : begin + _BLOCK] @ vectors[sample].T
+        typical[begin : begin + _BLOCK] = cosine.mean(axis=1)
+        spread[begin : begin + _BLOCK] = cosine.std(axis=1)
+    return sample, typical, np.maximum(spread, np.float32(1e-6))
 
 
 def _usual_cosines(vectors: FloatArray, aspects: Mapping[str, slice]) -> FloatArray:
@@ -247,5 +283,7 @@ def _fits(kept: Mapping[str, npt.NDArray[Any]]) -> bool:
         kept["track_ids"].shape == (n,)
         and kept["mean"].shape == kept["scale"].shape == (d,)
         and kept["tag_labels"].shape == kept["tag_means"].shape
+        and kept["typical"].shape == kept["spread"].shape == ((n,) if len(kept["sample"]) else (0,))
+        and bool(np.all((kept["sample"] >= 0) & (kept["sample"] < n)))
         and bool((np.diff(kept["track_ids"]) > 0).all())
     )
