@@ -14,6 +14,7 @@ import hashlib
 import math
 import os
 import re
+import stat
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -171,6 +172,8 @@ def open_audio(path: str | os.PathLike[str]) -> Iterator[AudioSource]:
     """Open one file as an AudioSource, and turn whatever FFmpeg or the system says into an AudioError."""
     path = Path(path)
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a named pipe would wait for ever
+            raise UnreadableError(path, "it is not a file")
         # A file object rather than a name: names that are not UTF-8 open too, and FFmpeg sees no protocol to parse.
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size == 0:
@@ -189,11 +192,11 @@ class _Reader:
     """What FFmpeg needs of a file. A lying header sends it to impossible places: that is no fault of the system's."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._seek, self.read, self.tell, self.name = file.seek, file.read, file.tell, file.name
+        self.file, self.read, self.tell, self.name = file, file.read, file.tell, file.name
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         try:
-            return self._seek(offset, whence)
+            return self.file.seek(offset, whence)
         except (OSError, ValueError):
             return -errno.EINVAL  # what FFmpeg expects of a seek that fails
 
@@ -287,7 +290,9 @@ class AudioSource:
             if not any(mark in frame for mark in (b"Xing", b"Info", b"VBRI")):
                 return None
         if self._stream.duration is not None:
-            return float(self._stream.duration * self._time_base)
+            # FFmpeg shortens this for a WAV file that was cut off; what its first header promised is still there.
+            lost = _promised_size(file) / os.fstat(file.fileno()).st_size if name == "wav" else 1.0
+            return float(self._stream.duration * self._time_base) * max(1.0, lost)
         return self._container.duration / av.time_base if self._container.duration else None
 
     def _read_packets(self, file: IO[bytes], claimed: float | None) -> AudioInfo:
@@ -432,7 +437,7 @@ def _mono(frame: Any) -> FloatArray:
     """
     samples: npt.NDArray[Any]
     channels = frame.layout.nb_channels
-    if channels >= 8 or frame.format.name.startswith("s64"):
+    if (frame.format.is_planar and channels >= 8) or frame.format.name == "s64":
         # PyAV reads beyond the pointers of eight or more planes, and knows no 64-bit integers.
         packer = av.AudioResampler(format="flt")
         parts = [part.to_ndarray() for part in (*packer.resample(frame), *packer.resample(None))]
@@ -449,6 +454,16 @@ def _mono(frame: Any) -> FloatArray:
         elif samples.dtype.kind == "i":
             full_scale = -float(np.iinfo(samples.dtype).min)
         return mean.astype(np.float32) / np.float32(full_scale)
+
+
+def _promised_size(file: IO[bytes]) -> int:
+    """Bytes that a RIFF header says the file has; 0 when it was written to a pipe and could not know."""
+    position = file.tell()
+    file.seek(0)
+    head = file.read(8)
+    file.seek(position)
+    size = int.from_bytes(head[4:], "little") + 8
+    return size if head.startswith(b"RIFF") and size < 0x7FFF0000 else 0
 
 
 def _recording_id(file: IO[bytes]) -> dict[str, str]:
