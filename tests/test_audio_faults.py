@@ -388,7 +388,8 @@ for path in sys.argv[1:]:
     except AudioError as error:
         print(error)
     print("survived", path)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+print(int(peak.split()[1]) // 1024)
 """
 
 
