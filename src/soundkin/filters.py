@@ -278,7 +278,7 @@ def _tag(catalogue: Catalogue, index: Index, table: _Table, label: str) -> npt.N
 def _fold(text: str) -> str:
     """As `fold`, many times as fast for the plain text that most of a library is."""
     plain = text.isascii() and text.isprintable() and "  " not in text
-    return text.lower() if plain else fold(text)
+    return text.strip().lower() if plain else fold(text)
 
 
 def _text_pattern(text: str) -> _Pattern:

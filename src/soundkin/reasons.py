@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from soundkin.index import FloatArray, Index, IntArray
 from soundkin.seeds import Seed
@@ -57,14 +56,15 @@ def reasons(index: Index, sources: Sequence[Heard], targets: Sequence[Heard]) ->
         return [NOTHING_TO_SAY] * len(targets)
     if index.aspects and index.usual.shape[1]:
         units = np.stack([target.unit for target in targets])
-        closeness = [index.percentiles(index.aspect_similarities(one.unit[np.newaxis], units)) for one in sources]
-        return [_aspects(list(index.aspects), column) for column in np.min(closeness, axis=0).T]
+        cosines = np.min([index.aspect_similarities(one.unit[np.newaxis], units) for one in sources], axis=0)
+        percentiles = index.percentiles(cosines)
+        return [_aspects(list(index.aspects), *pair) for pair in zip(percentiles.T, cosines.T, strict=True)]
     return [_tags(index, [*sources, target]) for target in targets]
 
 
-def _aspects(names: Sequence[str], percentile: npt.NDArray[np.floating]) -> str:
+def _aspects(names: Sequence[str], percentile: FloatArray, cosine: FloatArray) -> str:
     """The aspects in which the pair is unusually close: at most half of them, since naming all would say nothing."""
-    order = np.argsort(-percentile, kind="stable")
+    order = np.lexsort((-cosine, -percentile))  # of those closer than every random pair, the closest
     most = min(3, (len(names) + 1) // 2)
     close = [names[i] for i in order[:most] if percentile[i] >= UNUSUAL]
     if not close:

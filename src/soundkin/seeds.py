@@ -84,18 +84,23 @@ def name(track: Track) -> str:
 
 
 def _by_words(catalogue: Catalogue, text: str) -> Track:
-    matches = catalogue.search(text, limit=_MATCHES)
+    words = _words(text)
+    matches = catalogue.search(words, limit=_MATCHES)
     if not matches:
         raise SeedError(
-            f"no track answers to {text!r}: it is no id, no file, and its words are in no title, artist or album; "
-            "`soundkin list` shows what there is"
+            f"no track answers to {text[:100]!r}: it is no id, no file, and its words are in no title, artist or "
+            "album; `soundkin list` shows what there is"
         )
-    wanted = fold(text)
-    titled = [track for track in matches if wanted in (fold(track.title), fold(name(track)).replace(" – ", " "))]
+    titled = [track for track in matches if words in (_words(track.title), _words(name(track)))]
     for tracks in (matches, titled):
         if tracks and len({track.content_id for track in tracks}) == 1:  # copies of one file are one song
             return tracks[0]
     raise SeedError(_several(text, titled or matches), candidates=[track.id for track in titled or matches])
+
+
+def _words(text: str) -> str:
+    """`text` folded, without the dash that stands between artist and title."""
+    return " ".join(word for word in fold(text).split() if word not in ("-", "–", "—"))
 
 
 def _several(text: str, matches: Sequence[Track]) -> str:
