@@ -74,6 +74,7 @@ def known_folders(connection: Connection, root: Path) -> set[Path]:
 
 
 def list_failures(connection: Connection) -> list[Failure]:
+    """Files that could not be analysed, by path."""
     f = failures.c
     rows = connection.execute(select(f.path, f.kind, f.reason, f.program_version, f.failed_at).order_by(f.path))
     return [Failure(Path(r.path), r.kind, r.reason, r.program_version, r.failed_at) for r in rows]
@@ -115,6 +116,7 @@ def tracks_by_id(connection: Connection, ids: Sequence[int]) -> list[Track]:
 
 
 def track_by_path(connection: Connection, path: Path) -> Track | None:
+    """The track of that file, or None."""
     return next(_tracks(connection.execute(_TRACKS.where(tracks.c.path == str(path)))), None)
 
 
@@ -127,6 +129,7 @@ def list_tracks(connection: Connection, *, order: str, limit: int | None = None,
 
 
 def missing_tracks(connection: Connection) -> list[Track]:
+    """Tracks whose files were gone at the last scan, by path."""
     return list(_tracks(connection.execute(_TRACKS.where(~_present).order_by(tracks.c.id))))
 
 
@@ -175,6 +178,7 @@ def columns(connection: Connection) -> Columns:
 
 
 def list_models(connection: Connection) -> list[StoredModel]:
+    """The models that were registered, and how many recordings each has heard."""
     counts = vector_counts(connection)
     return [
         StoredModel(
@@ -215,6 +219,7 @@ def all_vectors(connection: Connection, model_id: str) -> tuple[npt.NDArray[np.i
 
 
 def one_vector(connection: Connection, track_id: int, model_id: str) -> FloatArray | None:
+    """Raw embedding (d,) float32 of one track; None when that model has not heard it."""
     dimension = _dimension(connection, model_id)
     blob = connection.scalar(
         select(vectors.c.embedding)
@@ -281,10 +286,12 @@ def _floats(blobs: Sequence[bytes], dimension: int, model_id: str) -> FloatArray
 
 
 def generation(connection: Connection) -> int:
+    """The number that every change which can alter an answer raises."""
     return int(connection.scalar(select(meta.c.value).where(meta.c.key == "generation")) or 0)
 
 
 def statistics(connection: Connection, *, file_size: int) -> Statistics:
+    """Counts, all of one moment."""
     def rows(table: sa.Table, *where: sa.ColumnElement[bool]) -> int:
         return connection.scalar(select(func.count()).select_from(table).where(*where)) or 0
 

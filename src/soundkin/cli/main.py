@@ -49,7 +49,7 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
-def shared_options(
+def _shared_options(
     context: typer.Context,
     library: Annotated[
         Path | None,
