@@ -129,7 +129,7 @@ def list_tracks(connection: Connection, *, order: str, limit: int | None = None,
 
 
 def missing_tracks(connection: Connection) -> list[Track]:
-    """Tracks whose files were gone at the last scan, by path."""
+    """Tracks whose files were gone at the last scan, by id."""
     return list(_tracks(connection.execute(_TRACKS.where(~_present).order_by(tracks.c.id))))
 
 
@@ -292,6 +292,7 @@ def generation(connection: Connection) -> int:
 
 def statistics(connection: Connection, *, file_size: int) -> Statistics:
     """Counts, all of one moment."""
+
     def rows(table: sa.Table, *where: sa.ColumnElement[bool]) -> int:
         return connection.scalar(select(func.count()).select_from(table).where(*where)) or 0
 
