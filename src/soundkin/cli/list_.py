@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from soundkin.cli.options import Json, Shared
-from soundkin.cli.output import clock, print_json, print_table, track_as_json
+from soundkin.cli.output import album_or_folder, clock, print_json, print_table, track_as_json
 
 
 class Order(StrEnum):
@@ -45,6 +45,6 @@ def run(
             return
         print_table(
             ("id", "title", "artist", "album", "genre", "length"),
-            ((t.id, t.title, t.artist, t.album, t.tags.genre, clock(t.duration)) for t in tracks),
+            ((t.id, t.title, t.artist, album_or_folder(t), t.tags.genre, clock(t.duration)) for t in tracks),
             right=("id", "length"),
         )

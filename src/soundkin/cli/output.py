@@ -55,6 +55,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, rig
     Console().print(table)
 
 
+def album_or_folder(track: Track) -> str:
+    """The album, or the folder in brackets for a file that names none: something must tell `track01` from `track01`."""
+    return track.album or f"[{track.path.parent.name}]"
+
+
 def track_as_json(track: Track) -> dict[str, Any]:
     """A track as the JSON outputs show it."""
     return {
@@ -93,7 +98,7 @@ def print_recommendations(found: Sequence[Recommendation], *, as_json: bool) -> 
                 f"{one.similarity:.2f}",
                 one.track.title,
                 one.track.artist,
-                one.track.album,
+                album_or_folder(one.track),
                 one.reason,
                 one.track.id,
             )

@@ -145,7 +145,7 @@ def _print_report(report: ScanReport, *, as_json: bool) -> None:
         "unchanged": report.unchanged + report.returned,
         "moved": report.moved,
         "retagged": report.retagged,
-        "copies": report.copied,
+        "exact copies" if report.copied != 1 else "exact copy": report.copied,
         "partial": len(report.partial),
         "missing": report.missing,
         "failed": len(report.failures),
