@@ -26,9 +26,10 @@ import sqlalchemy as sa
 from soundkin import filters
 from soundkin.catalogue import Catalogue, fold, schema
 from soundkin.index import Index
+from soundkin.journeys import path, radio
 from soundkin.model import TimbreModel
 from soundkin.recommend import similar
-from soundkin.seeds import seed_of
+from soundkin.seeds import Seed, seed_of
 
 MEDIAN, P99 = 20.0, 60.0  # ms: the targets for `similar`
 PRODUCT = 10.0  # ms: the target for one query against all vectors and the choice of the best 10
@@ -164,9 +165,12 @@ def measure(catalogue: Catalogue, *, queries: int) -> None:
     row("filters: made from the library, and kept", [milliseconds(first_filter)])
     row("filters and index: loaded from their files", [milliseconds(first_filter) for _ in range(10)])
 
-    def ask(i: int, seeds: int, **options: Any) -> float:
-        ids = index.track_ids[[(chosen[i] + 997 * j) % len(index) for j in range(seeds)]].tolist()
-        found = [seed_of(catalogue, track, model_id=model.id) for track in catalogue.tracks(ids)]
+    def seeds(i: int, count: int) -> list[Seed]:
+        ids = index.track_ids[[(chosen[i] + 997 * j) % len(index) for j in range(count)]].tolist()
+        return [seed_of(catalogue, track, model_id=model.id) for track in catalogue.tracks(ids)]
+
+    def ask(i: int, count: int, **options: Any) -> float:
+        found = seeds(i, count)
         return milliseconds(lambda: similar(catalogue, index, found, n=10, **options))
 
     one, three = 1, 3
@@ -199,6 +203,10 @@ def measure(catalogue: Catalogue, *, queries: int) -> None:
     times = [ask(i, three, **new_filters(i + 2 * queries)) for i in range(queries)]
     row("similar, new filters, three seeds", times, median=MEDIAN, p99=P99)
 
+    pairs = [seeds(i, 2) for i in range(min(30, queries))]
+    row("path of 12", [milliseconds(lambda: path(catalogue, index, *pair, n=12)) for pair in pairs])  # noqa: B023
+    row("radio of 20", [milliseconds(lambda: radio(catalogue, index, pair[0], n=20)) for pair in pairs])  # noqa: B023
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -207,10 +215,10 @@ def main() -> None:
     parser.add_argument("--library", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        path = options.library or Path(folder) / "library.db"
-        if not path.exists():
-            generate(path, tracks=options.tracks)
-        with Catalogue.open(path) as catalogue:
+        library = options.library or Path(folder) / "library.db"
+        if not library.exists():
+            generate(library, tracks=options.tracks)
+        with Catalogue.open(library) as catalogue:
             measure(catalogue, queries=options.queries)
 
 

@@ -163,15 +163,13 @@ class Index:
 
 def best(score: npt.NDArray[Any], *, k: int, among: BoolArray | None = None) -> IntArray:
     """Rows (≤ k,) int64 of the highest finite `score` (n,), best first, then by row; `among` (n,) bool limits them."""
-    if among is not None:
-        score = np.where(among, score, -np.inf)
-    k = min(k, len(score))
-    if k <= 0:
-        return np.empty(0, np.int64)
-    # all that reach the k-th score, so that which of several equal ones is chosen does not depend on the algorithm
-    limit = np.partition(score, len(score) - k)[len(score) - k]
-    rows = np.flatnonzero((score >= limit) & (score > -np.inf))
-    return rows[np.argsort(-score[rows], kind="stable")][:k].astype(np.int64)
+    rows = np.flatnonzero(score > -np.inf if among is None else among & (score > -np.inf))
+    values = score[rows]
+    if 0 < k < len(rows):
+        # all that reach the k-th score, so that which of several equal ones is chosen does not depend on the algorithm
+        near = values >= np.partition(values, len(rows) - k)[len(rows) - k]
+        rows, values = rows[near], values[near]
+    return rows[np.argsort(-values, kind="stable")][: max(k, 0)].astype(np.int64)
 
 
 def cache_path(library: Path, model_id: str) -> Path:

@@ -23,7 +23,7 @@ from soundkin.seeds import Seed
 if TYPE_CHECKING:
     from soundkin.catalogue import Catalogue
 
-ANCHOR = 0.35
+ANCHOR = 0.5
 """Share of the seed in what a radio looks for next; the rest is what it played lately."""
 MEMORY = 0.5
 """Share of what was played earlier in “lately”; the rest is the track played last."""
@@ -240,7 +240,7 @@ def _next(
 ) -> tuple[int, Track] | None:
     """One of the CHOICE best by `score` (n,) whose artist is not among the `recent`, oldest first; None: nothing left.
 
-    Where no such track is near, it is the one whose artist was played longest ago.
+    Where no such track is near, it is one whose artist was played longest ago.
     """
     fresh: list[tuple[int, Track]] = []
     others: list[tuple[int, Track]] = []
@@ -255,11 +255,13 @@ def _next(
         looked_at += len(chunk)
         if len(fresh) == CHOICE or looked_at >= _PATIENCE:
             break
-    if fresh:
-        odds = 0.5 ** np.arange(len(fresh))
-        return fresh[int(rng.choice(len(fresh), p=odds / odds.sum()))]
-    since = recent[::-1]
-    return max(others, key=lambda pair: since.index(artist_of(pair[1])), default=None)
+    if not fresh and others:
+        ages = [recent[::-1].index(artist_of(track)) for _, track in others]
+        fresh = [other for other, age in zip(others, ages, strict=True) if age == max(ages)][:CHOICE]
+    if not fresh:
+        return None
+    odds = 0.5 ** np.arange(len(fresh))
+    return fresh[int(rng.choice(len(fresh), p=odds / odds.sum()))]
 
 
 def _unit(vector: FloatArray) -> FloatArray:
