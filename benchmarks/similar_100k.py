@@ -143,7 +143,7 @@ def row(name: str, times: list[float], *, median: float | None = None, p99: floa
 
 def measure(catalogue: Catalogue, *, queries: int) -> None:
     model = TimbreModel()
-    for kept in catalogue.path.parent.glob(f"{catalogue.path.name}-*.npz"):
+    for kept in catalogue.path.parent.glob(f"{catalogue.path.name}-*.np?"):
         kept.unlink()
 
     def load() -> Index:

@@ -47,3 +47,37 @@ def test_a_cache_answers_to_its_stamp_and_kinds_only(tmp_path):
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path):
     write_cache(tmp_path / "no such folder" / "a.npz", {"numbers": np.arange(3)}, stamp="1")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_array_apart_is_checked_against_the_rest(tmp_path):
+    path, kinds = tmp_path / "a.npz", {"small": np.int64, "large": np.float32}
+
+    def read():
+        return read_cache(path, kinds, stamp="1", apart="large")
+
+    def keep(value):
+        arrays = {"small": np.arange(3), "large": np.full((1000, 7), value, np.float32)}
+        write_cache(path, arrays, stamp="1", apart="large")
+
+    keep(1)
+    assert read()["large"].shape == (1000, 7)
+    assert read()["small"].tolist() == [0, 1, 2]
+    first = path.read_bytes()
+    keep(2)
+    assert read()["large"].min() == 2
+
+    latest = path.read_bytes()
+    path.write_bytes(first)  # as when two programs write at once
+    assert read() is None
+    path.write_bytes(latest)
+    large = tmp_path / "a.npy"
+    content = large.read_bytes()
+    for damaged in (b"", content[:-1], content[:-1] + b"!", latest):
+        large.write_bytes(damaged)
+        assert read() is None
+    large.unlink()
+    assert read() is None
+    keep(3)
+    assert read()["large"].max() == 3
+    write_cache(path, {"small": np.arange(0), "large": np.empty((0, 7), np.float32)}, stamp="1", apart="large")
+    assert read()["large"].shape == (0, 7)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -37,25 +38,42 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-def write_cache(path: Path, arrays: Mapping[str, npt.NDArray[Any]], *, stamp: str) -> None:
-    """Keep `arrays` at `path`; `stamp` says what they were made from. Where that cannot be done, nothing happens."""
+def write_cache(path: Path, arrays: Mapping[str, npt.NDArray[Any]], *, stamp: str, apart: str | None = None) -> None:
+    """Keep `arrays` at `path`; `stamp` says what they were made from. Where that cannot be done, nothing happens.
+
+    The one named `apart`, a large one, gets a plain file beside `path`: that is read in a quarter of the time.
+    """
+    kept = {"stamp": np.array(stamp), **arrays}
     try:
+        if apart is not None:
+            large = np.ascontiguousarray(kept.pop(apart))
+            kept["checksum"] = np.array(zlib.crc32(large.data))
+            with replacing(path.with_suffix(".npy")) as file:
+                np.save(file, large, allow_pickle=False)
         with replacing(path) as file:
-            np.savez(file, allow_pickle=False, stamp=np.array(stamp), **arrays)
+            np.savez(file, allow_pickle=False, **kept)
     except OSError as error:
         _log.debug("%s cannot be written: %s", path, error)
 
 
-def read_cache(path: Path, kinds: Mapping[str, type[np.generic]], *, stamp: str) -> dict[str, npt.NDArray[Any]] | None:
+def read_cache(
+    path: Path, kinds: Mapping[str, type[np.generic]], *, stamp: str, apart: str | None = None
+) -> dict[str, npt.NDArray[Any]] | None:
     """The arrays that `write_cache` kept with the same stamp, of these names and kinds; None if there are none."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            found = {name: kept[name] for name in kinds} if str(kept["stamp"]) == stamp else None
+            if str(kept["stamp"]) != stamp:
+                return None
+            found = {name: kept[name] for name in kinds if name != apart}
+            checksum = int(kept["checksum"]) if apart is not None else 0
+        if apart is not None:
+            with path.with_suffix(".npy").open("rb") as file:
+                found[apart] = np.lib.format.read_array(file, allow_pickle=False)
+            if zlib.crc32(found[apart].data) != checksum:  # or two programs wrote at once
+                return None
     except FileNotFoundError:
         return None
     except Exception as error:  # whatever a damaged or foreign file leads to, the answer is the same
         _log.debug("%s is not used: %r", path, error)
         return None
-    if found is None or any(found[name].dtype.type is not kind for name, kind in kinds.items()):
-        return None
-    return found
+    return found if all(found[name].dtype.type is kind for name, kind in kinds.items()) else None

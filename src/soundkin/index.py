@@ -88,10 +88,10 @@ class Index:
         path = cache_path(catalogue.path, model_id)
         generation = catalogue.generation()
         stamp = f"index {_FORMAT} of {model_id}, generation {generation}"
-        kept = read_cache(path, _KEPT, stamp=stamp)
+        kept = read_cache(path, _KEPT, stamp=stamp, apart="vectors")
         if kept is None or not _fits(kept):
             kept = _build(catalogue, space, model_id=model_id)
-            write_cache(path, kept, stamp=stamp)
+            write_cache(path, kept, stamp=stamp, apart="vectors")
         if kept["vectors"].shape[1] != space.dimension:
             raise ModelMismatchError(
                 f"{model_id} makes vectors of {space.dimension} numbers; the library holds vectors of "
@@ -173,7 +173,7 @@ def best(score: npt.NDArray[Any], *, k: int, among: BoolArray | None = None) -> 
 
 
 def cache_path(library: Path, model_id: str) -> Path:
-    """File that the index of one model is kept in, beside the library file."""
+    """File that the index of one model is kept in, beside the library; the vectors are in the '.npy' next to it."""
     return library.with_name(f"{library.name}-{re.sub(r'[^A-Za-z0-9._-]', '_', model_id)}.npz")
 
 
