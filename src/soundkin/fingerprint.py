@@ -26,6 +26,7 @@ OFFSETS = 30  # hops, either way: 3 s
 SAME_BELOW = 0.35  # share of differing bits, the paper's threshold
 ENOUGH = 80  # frames that must overlap: 8 s
 
+_LATEST = round(7 * 24 * 3600 / HOP)  # no track lasts a week
 _HEAD = struct.Struct("<IH")  # first frame's number, count of frames; then `count` codes of 16 bits
 
 
@@ -54,7 +55,7 @@ def difference(a: bytes, b: bytes) -> float:
     at[times_b + OFFSETS] = codes_b
     offsets = np.arange(2 * OFFSETS + 1)[:, None]
     other = at[times_a[None, :] + offsets]
-    heard = other >= 0
+    heard = (other > 0) & (codes_a > 0)  # no bit at all is digital silence, in which all music is alike
     differing = np.bitwise_count((other ^ codes_a) & 0xFFFF) * heard
     frames = heard.sum(axis=1)
     share = np.where(frames >= ENOUGH, differing.sum(axis=1) / np.maximum(16 * frames, 1), 1.0)
@@ -87,8 +88,9 @@ def _unpack(data: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
         first, count = _HEAD.unpack_from(data, position)
         position += _HEAD.size
         count = min(count, (len(data) - position) // 2)
-        codes.append(np.frombuffer(data, "<u2", count, position))
-        times.append(first + np.arange(count))
+        if first < _LATEST:  # else it is no fingerprint, and `difference` would take memory for all the time before
+            codes.append(np.frombuffer(data, "<u2", count, position))
+            times.append(first + np.arange(count))
         position += 2 * count
     if not times:
         return np.empty(0, np.int64), np.empty(0, np.int32)
