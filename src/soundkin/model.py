@@ -27,6 +27,7 @@ FloatArray = npt.NDArray[np.float32]
 METADATA_KEY = "soundkin"
 METADATA_FORMAT = 1
 _BATCH = 16  # segments run at once
+_LARGEST = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class OnnxModel:
 
     def __init__(self, path: Path) -> None:
         try:
-            # From bytes, so that the file is all there is: no weights from other files beside it.
+            # From bytes, so that the id is that of what runs.
             content = path.read_bytes()
         except OSError as error:
             raise ModelError(f"{path}: the model file cannot be read: {error.strerror or error}") from error
@@ -148,10 +149,12 @@ class OnnxModel:
             raise ModelError(f"{path}: a model's name is letters, digits, '.', '_' and '-', not {self.name!r}")
         if self.segment <= 0 or self.space.dimension <= 0:
             raise ModelError(f"{path}: segment_frames and dimension must be positive")
+        if max(self.segment, self.front_end.n_fft, self.front_end.n_mels, self.front_end.hop_length) > _LARGEST:
+            raise ModelError(f"{path}: a segment or front end of more than {_LARGEST} frames, samples or bands")
         self.sr = self.front_end.sr
         self.id = f"{self.name}-{hashlib.sha256(content).hexdigest()[:8]}"
-        self._outputs = ["embedding", "tags"] if self.tags else ["embedding"]
-        self._check_outputs()
+        self._outputs = {"embedding": self.space.dimension} | ({"tags": len(self.tags)} if self.tags else {})
+        self._try_out()
 
     def hear(self, y: FloatArray) -> FloatArray:
         """(segments, dimension + labels) float32, one row a segment, side by side without overlap."""
@@ -173,19 +176,26 @@ class OnnxModel:
 
     def _run(self, segments: FloatArray) -> FloatArray:
         try:
-            outputs = self._session.run(self._outputs, {self._session.get_inputs()[0].name: segments})
+            outputs = self._session.run(list(self._outputs), {self._session.get_inputs()[0].name: segments})
         except Exception as error:  # onnxruntime raises its own, unrelated classes
             raise ModelError(f"{self._path}: the network fails on its own input: {error}") from error
+        for (name, size), output in zip(self._outputs.items(), outputs, strict=True):
+            if np.shape(output) != (len(segments), size):
+                raise ModelError(
+                    f"{self._path}: its output “{name}” for {len(segments)} segments has the shape {np.shape(output)}; "
+                    f"its metadata say {(len(segments), size)}"
+                )
         return np.concatenate([np.asarray(output, np.float32) for output in outputs], axis=1)
 
-    def _check_outputs(self) -> None:
-        """Run one segment of silence: wrong shapes show at once, not in the middle of a scan."""
-        mel = np.zeros((1, self.front_end.n_mels, self.segment), np.float32)
-        row = self._run(mel)
-        expected = self.space.dimension + len(self.tags)
-        if row.shape != (1, expected):
-            raise ModelError(f"{self._path}: its outputs have {row.shape[1]} numbers; its metadata say {expected}")
-        if not np.isfinite(row).all():
+    def _try_out(self) -> None:
+        """Hear two segments of silence: what does not fit shows at once, not in the middle of a scan."""
+        try:
+            rows = self.hear(np.zeros(2 * self.segment * self.front_end.hop_length, np.float32))
+        except ModelError:
+            raise
+        except Exception as error:  # sizes that are no integers, outputs that are no numbers, more than memory holds
+            raise ModelError(f"{self._path}: it cannot be run: {error!r}") from error
+        if not np.isfinite(rows).all():
             raise ModelError(f"{self._path}: its outputs are not finite")
 
 
@@ -196,6 +206,8 @@ def _start_session(path: Path, content: bytes) -> Any:
     options.intra_op_num_threads = 1  # the scan runs one worker a core
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # Without this, weights named in the file would be read from the working directory. A file is no folder of them.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.absolute()))
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises its own, unrelated classes
@@ -208,7 +220,7 @@ def _read_card(path: Path, session: Any) -> Mapping[str, Any]:
         raise ModelError(f"{path}: an ONNX file, but without “{METADATA_KEY}” metadata: not a soundkin model")
     try:
         card = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path}: its “{METADATA_KEY}” metadata are not JSON: {error}") from error
     if not isinstance(card, dict) or card.get("format") != METADATA_FORMAT:
         found = card.get("format") if isinstance(card, dict) else card
