@@ -126,7 +126,7 @@ class Index:
         others. It ranks as the sum of both standard scores does, the logarithm-free form of Gaussian mutual proximity
         (Schnitzer, Flexer, Schedl & Widmer, “Local and global scaling reduce hubs in space”, JMLR 2012).
         """
-        cosine: FloatArray = self.vectors @ query if query.ndim == 1 else query @ self.vectors.T
+        cosine = np.ascontiguousarray((self.vectors @ query.T).T)  # the other way round, several take twice as long
         if len(self.sample):
             among = cosine[..., self.sample]
             typical, spread = among.mean(axis=-1, keepdims=True), among.std(axis=-1, keepdims=True)

@@ -92,7 +92,8 @@ def _between(
     """Rows and tracks between the two ends: `count`, or as many of `allowed` (n,) as there are."""
     (first, heard_first), (last, heard_last) = start, end
     while count := min(count, int(allowed.sum())):
-        nearness = _great_circle(heard_first.unit, heard_last.unit, count=count) @ index.vectors.T
+        places = _great_circle(heard_first.unit, heard_last.unit, count=count)
+        nearness = np.ascontiguousarray((index.vectors @ places.T).T)
         lists = _candidates(nearness, allowed)
         considered = [row for rows in lists for row in rows]
         found = catalogue.tracks(index.track_ids[considered].tolist())

@@ -138,8 +138,8 @@ def agreement(index: Index, songs: Sequence[Heard]) -> npt.NDArray[np.floating]:
     """
     if len(songs) == 1:
         return index.similarities(songs[0].unit)
-    similarities = index.similarities(np.stack([song.unit for song in songs])).astype(np.float64)
-    with np.errstate(divide="ignore"):
-        harmonic = len(songs) / (1.0 / np.maximum(similarities, 0.0)).sum(axis=0)
-    score: npt.NDArray[np.float64] = harmonic + _TIE * similarities.mean(axis=0)
+    similarities = index.similarities(np.stack([song.unit for song in songs]))
+    with np.errstate(divide="ignore", over="ignore"):
+        harmonic = len(songs) / (1 / np.maximum(similarities, 0)).sum(axis=0)
+    score: npt.NDArray[np.float64] = harmonic.astype(np.float64) + _TIE * similarities.mean(axis=0)
     return score
