@@ -6,8 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from sound import FORMATS, music
+
+settings.register_profile("soundkin", deadline=None)  # a busy machine is no failure
+settings.load_profile("soundkin")
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,16 @@ LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 
 def music(seconds: float, *, sr: int = 22050, seed: int = 0) -> FloatArray:
-    """(n,) float32: four notes a second, harmonics below 2 kHz, soft noise; no two seconds are alike."""
+    """(n,) float32: four notes a second, harmonics below 2 kHz, soft noise; no two seconds are alike.
+
+    The notes are the same at every `sr`.
+    """
     rng = np.random.default_rng(seed)
+    pitches = 110.0 * 2 ** (rng.integers(0, 25, 4 * round(seconds + 1)) / 12)
     y = 0.002 * rng.standard_normal(round(seconds * sr))
     t = np.arange(sr // 2) / sr
-    for begin in range(0, len(y), sr // 4):
-        pitch = 110.0 * 2 ** (rng.integers(0, 25) / 12)
+    for i, pitch in enumerate(pitches[: round(np.ceil(4 * seconds))]):
+        begin = round(i * sr / 4)
         note = sum(np.sin(2 * np.pi * pitch * k * t) / k for k in range(1, 9) if pitch * k < 2000)
         y[begin : begin + len(t)] += (note * np.exp(-4 * t) * np.minimum(1, t / 0.005))[: len(y) - begin]
     return (0.25 * y).astype(np.float32)

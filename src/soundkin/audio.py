@@ -251,7 +251,7 @@ class AudioSource:
         An excerpt that does not decode is left out and the loss remembered for `info_after_decoding`. Raises
         NonFiniteError for samples that are no sound and DamagedError when too little decodes.
         """
-        heard = planned = 0.0
+        self._lost = heard = planned = 0.0
         for start, seconds in plan.windows(self.info.duration):
             planned += seconds
             excerpt = self._decode_window(start, seconds, sr)
@@ -310,7 +310,7 @@ class AudioSource:
                     continue
                 if last is not None:
                     digest.update(last)
-                    if (packet.pts or 0) < (last.pts or 0) - second:  # Ogg files may be joined end to end
+                    if (packet.pts or 0) < (last.pts or 0) - second:
                         again = float(last.pts * self._time_base) - self._origin
                 last = packet
                 count, size = count + 1, size + packet.size
@@ -330,7 +330,7 @@ class AudioSource:
         if 8 * size < _LEAST_BIT_RATE * duration:
             raise DamagedError(self.path, f"its times are damaged: {size} bytes cannot last {duration:.0f} s")
         partial = self._why_partial(file, duration, claimed, broken)
-        if again is not None:
+        if again is not None and self._container.format.name == "ogg":  # files joined end to end; elsewhere, damage
             partial = f"its times start again at {_clock(again)}, and only what follows can be reached"
         if partial and duration < SHORTEST_PARTIAL:
             raise DamagedError(

@@ -53,7 +53,7 @@ def run(
             only=only or (),
             exclude=exclude or (),
         )
-        print_recommendations(found, as_json=as_json)
+        print_recommendations(found, n=n, as_json=as_json)
         title = f"Like {', '.join(song.track.title for song in likes)}"
         if unlikes:
             title += f", unlike {', '.join(song.track.title for song in unlikes)}"

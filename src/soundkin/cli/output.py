@@ -75,8 +75,10 @@ def track_as_json(track: Track) -> dict[str, Any]:
     }
 
 
-def print_recommendations(found: Sequence[Recommendation], *, as_json: bool) -> None:
-    """Rank, similarity, song and reason of each."""
+def print_recommendations(found: Sequence[Recommendation], *, n: int, as_json: bool) -> None:
+    """Rank, similarity, song and reason of each; on stderr, when there are fewer than the `n` asked for."""
+    if len(found) < n:
+        print(f"only {counted(len(found), 'song')} of {n}: the library has no more that fit", file=sys.stderr)
     if as_json:
         rows = [
             {

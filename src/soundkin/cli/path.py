@@ -39,7 +39,7 @@ def run(
     with shared.open() as library:
         a, b = library.seed(start), library.seed(end)
         found = library.path(a, b, n=n, only=only or (), exclude=exclude or ())
-        print_recommendations(found, as_json=as_json)
+        print_recommendations(found, n=n, as_json=as_json)
         write_playlists(
             found, title=f"From {a.track.title} to {b.track.title}", m3u=m3u, xspf=xspf, jspf=jspf, relative=relative
         )

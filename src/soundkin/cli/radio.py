@@ -41,5 +41,5 @@ def run(
     with shared.open() as library:
         song = library.seed(seed)
         found = library.radio(song, n=n, only=only or (), exclude=exclude or (), random_seed=random_seed)
-        print_recommendations(found, as_json=as_json)
+        print_recommendations(found, n=n, as_json=as_json)
         write_playlists(found, title=f"Radio {song.track.title}", m3u=m3u, xspf=xspf, jspf=jspf, relative=relative)

@@ -52,6 +52,6 @@ def run(
             exclude=exclude or (),
             no_duplicates=no_duplicates,
         )
-        print_recommendations(found, as_json=as_json)
+        print_recommendations(found, n=n, as_json=as_json)
         title = f"Like {', '.join(song.track.title for song in songs)}"
         write_playlists(found, title=title, m3u=m3u, xspf=xspf, jspf=jspf, relative=relative)
