@@ -110,8 +110,7 @@ def test_the_tempo_is_rhythm(scale: FloatArray) -> None:
 def test_a_muffled_copy_is_less_bright(scale: FloatArray) -> None:
     muffled = scipy.signal.lfilter(*scipy.signal.butter(4, 1000, fs=SR), chords()).astype(np.float32)
     change = changes(chords(), muffled, scale)
-    assert change["brightness"] == max(change.values())
-    assert change["brightness"] > 1.5 * change["harmony"]
+    assert change["brightness"] > 1.5 * max(change["timbre"], change["harmony"])
     centroid = ASPECTS["brightness"].start
     assert describe(muffled)[centroid] < describe(chords())[centroid] - 0.3  # octaves
 
