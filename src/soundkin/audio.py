@@ -210,9 +210,8 @@ def _open_container(path: Path, file: IO[bytes]) -> av.container.InputContainer:
         raise DamagedError(path, "it ends before any audio begins") from error
     except (
         av.error.InvalidDataError,
-        av.error.ArgumentError,
         av.error.DemuxerNotFoundError,
-        ValueError,
+        ValueError,  # “invalid argument”, in PyAV's own tree under a name that changed in 17
     ) as error:
         raise NotAudioError(path, "no audio format recognises its content") from error
 
