@@ -21,9 +21,9 @@ import numpy as np
 
 import music
 from soundkin.analysis import analyse
-from soundkin.audio import ExcerptPlan
 from soundkin.catalogue import Catalogue
 from soundkin.errors import AudioError
+from soundkin.excerpts import ExcerptPlan
 from soundkin.index import Index
 from soundkin.model import Model, load_model
 

@@ -28,8 +28,9 @@ import av
 import numpy as np
 
 from soundkin.analysis import Analysis, analyse
-from soundkin.audio import AudioInfo, Tags
+from soundkin.audio import AudioInfo
 from soundkin.model import TimbreModel
+from soundkin.tags import Tags
 
 GROWTH = 100.0  # MB: how much more the scan of the large library may take, the target
 WORKER = 250.0  # MB: what one worker may take, the target

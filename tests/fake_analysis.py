@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from soundkin.analysis import Analysis
-from soundkin.audio import AudioInfo, Tags
+from soundkin.audio import AudioInfo
 from soundkin.errors import DamagedError, ModelError, VanishedError
 from soundkin.model import Space
+from soundkin.tags import Tags
 from worker_tasks import misbehave
 
 LOG = "FAKE_ANALYSIS_LOG"

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from soundkin.analysis import Analysis
-from soundkin.audio import AudioInfo, Tags
+from soundkin.audio import AudioInfo
 from soundkin.catalogue import Catalogue, Track
 from soundkin.index import Index
 from soundkin.model import Space, Tag
+from soundkin.tags import Tags
 
 
 def fingerprint_of(seed: int, *, flipped: float = 0.0) -> bytes:

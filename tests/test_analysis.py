@@ -16,8 +16,9 @@ from sound import FloatArray, Format, noise
 from soundkin import analysis as module
 from soundkin import timbre
 from soundkin.analysis import analyse
-from soundkin.audio import AudioSource, ExcerptPlan, decode
+from soundkin.audio import AudioSource, decode
 from soundkin.errors import DamagedError, ModelError, SilentError, TooShortError
+from soundkin.excerpts import ExcerptPlan
 from soundkin.fingerprint import LONGEST, same_recording
 from soundkin.model import Embedding, Space, TimbreModel
 

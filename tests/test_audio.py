@@ -18,8 +18,10 @@ from mutagen import flac, id3, mp4
 
 from sound import FORMATS, FloatArray, Format, music, sine
 from soundkin import audio
-from soundkin.audio import AudioSource, ExcerptPlan, Tags, decode, open_audio, read_info, read_tags, resample
+from soundkin.audio import AudioSource, decode, open_audio, read_info, resample
 from soundkin.errors import InputError
+from soundkin.excerpts import ExcerptPlan
+from soundkin.tags import Tags, read_tags
 
 Encoded = Callable[[str], Path]
 

@@ -20,7 +20,7 @@ import pytest
 from sound import FORMATS, music, noise, sine
 from soundkin import audio
 from soundkin.analysis import analyse
-from soundkin.audio import ExcerptPlan, decode, read_info
+from soundkin.audio import decode, read_info
 from soundkin.errors import (
     AudioError,
     DamagedError,
@@ -33,6 +33,7 @@ from soundkin.errors import (
     UnreadableError,
     VanishedError,
 )
+from soundkin.excerpts import ExcerptPlan
 from soundkin.model import TimbreModel
 
 Encoded = Callable[[str], Path]
@@ -378,7 +379,8 @@ def lies(encoded: Encoded) -> dict[str, bytes]:
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from soundkin.audio import ExcerptPlan, decode
+from soundkin.audio import decode
+from soundkin.excerpts import ExcerptPlan
 from soundkin.errors import AudioError
 size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + 2**31, size + 2**31))

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import assume, given, settings
 
 from soundkin.analysis import Analysis
-from soundkin.audio import AudioInfo, Tags
+from soundkin.audio import AudioInfo
 from soundkin.catalogue import Catalogue, Outcome, absolute, default_path, fold
 from soundkin.contentset import ContentSet
 from soundkin.errors import (
@@ -33,6 +33,7 @@ from soundkin.errors import (
     SilentError,
     UnknownNameError,
 )
+from soundkin.tags import Tags
 
 DIMENSION = 4
 HERE = str(Path(__file__).parent)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sound import FORMATS, FloatArray, Format, music, noise
 from soundkin.analysis import analyse
-from soundkin.audio import Excerpt
+from soundkin.excerpts import Excerpt
 from soundkin.fingerprint import ENOUGH, HOP, SAME_BELOW, difference, fingerprint, same_recording
 from soundkin.model import TimbreModel
 

@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from sound import FORMATS, music, noise
 from soundkin.analysis import analyse
-from soundkin.audio import ExcerptPlan
 from soundkin.errors import ModelError, UnknownNameError
+from soundkin.excerpts import ExcerptPlan
 from soundkin.model import METADATA_KEY, MODELS, OnnxModel, Tag, TimbreModel, load_model, model_card
 from soundkin.spectrogram import LogMel, log_mel
 

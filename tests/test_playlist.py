@@ -11,10 +11,10 @@ import xspf_lib
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from soundkin.audio import Tags
 from soundkin.catalogue import Track
 from soundkin.errors import PlaylistError
 from soundkin.playlist import XSPF, read_playlist, write_playlist
+from soundkin.tags import Tags
 
 FORMATS = ["m3u8", "xspf", "jspf"]
 MUSIC = Path("/music").absolute()

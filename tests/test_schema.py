@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from hypothesis import given
 
 from soundkin.analysis import Analysis
-from soundkin.audio import AudioInfo, Tags
+from soundkin.audio import AudioInfo
 from soundkin.catalogue import Catalogue, Outcome, database, fold, schema
 from soundkin.catalogue.schema import read_text, store_text
 from soundkin.errors import (
@@ -28,6 +28,7 @@ from soundkin.errors import (
     NewerSchemaError,
     SilentError,
 )
+from soundkin.tags import Tags
 
 
 def record(catalogue: Catalogue, number: int) -> Outcome:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from soundkin.audio import AudioInfo, AudioSource, ExcerptPlan, open_audio
+from soundkin.audio import AudioInfo, AudioSource, open_audio
 from soundkin.errors import DamagedError, SilentError
+from soundkin.excerpts import ExcerptPlan
 from soundkin.fingerprint import LONGEST, fingerprint
 from soundkin.model import Model
 

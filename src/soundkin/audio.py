@@ -15,8 +15,7 @@ import math
 import os
 import re
 import stat
-import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -30,7 +29,6 @@ import numpy.typing as npt
 from soundkin.errors import (
     DamagedError,
     EmptyFileError,
-    InputError,
     NoAudioStreamError,
     NonFiniteError,
     NotAudioError,
@@ -38,6 +36,8 @@ from soundkin.errors import (
     UnreadableError,
     VanishedError,
 )
+from soundkin.excerpts import Excerpt, ExcerptPlan
+from soundkin.tags import Tags, read_tags
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -63,24 +63,6 @@ _PREROLL = 0.15  # s decoded and thrown away before an excerpt: MP3 frames borro
 _SAMPLE_RATES = range(1000, 10_000_001)  # Hz, all channels together at most: memory holds one excerpt of them
 _LEAST_BIT_RATE = 50  # bit/s; digital silence in a lossless format takes more
 _LOUDEST = 1e3  # samples above this are damage, not music (full scale is 1)
-_TAG_LENGTH = 1000  # characters
-
-
-@dataclass(frozen=True, slots=True)
-class Tags:
-    """What the file says of itself; every field is None when it says nothing."""
-
-    title: str | None = None
-    artist: str | None = None
-    album: str | None = None
-    album_artist: str | None = None
-    track_number: int | None = None
-    disc_number: int | None = None
-    genre: str | None = None
-    year: int | None = None
-    mb_recording_id: str | None = None
-    mb_album_id: str | None = None
-    mb_artist_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,50 +83,6 @@ class AudioInfo:
     """32 hexadecimal digits: BLAKE2b-128 of the compressed audio packets."""
     partial: str | None
     """Why only a part of the track could be used, or None."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExcerptPlan:
-    """How much of a track is heard: `count` excerpts of `seconds` each, evenly spread; `count` 0 is all of it."""
-
-    count: int
-    seconds: float
-
-    def __post_init__(self) -> None:
-        if self.count < 0 or not 1.0 <= self.seconds <= 600.0:
-            raise InputError(
-                f"an excerpt plan has a count of 0 or more and 1 to 600 seconds each, not {self.count} x {self.seconds}"
-            )
-
-    @classmethod
-    def parse(cls, text: str) -> ExcerptPlan:
-        """`'8x10'`: eight excerpts of ten seconds; `'whole'`: the whole track. Raises InputError."""
-        if text.strip().casefold() == "whole":
-            return cls(0, 10.0)
-        match = re.fullmatch(r"\s*(\d+)\s*[x×]\s*(\d+(?:\.\d+)?)\s*", text)
-        if not match or int(match[1]) == 0:
-            raise InputError(f"excerpts are COUNTxSECONDS, such as 8x10, or 'whole'; not {text!r}")
-        return cls(int(match[1]), float(match[2]))
-
-    def __str__(self) -> str:
-        return "whole" if self.count == 0 else f"{self.count}x{self.seconds:g}"
-
-    def windows(self, duration: float) -> list[tuple[float, float]]:
-        """(start, seconds) of each excerpt of a track of `duration` seconds, in order, without overlap."""
-        if self.count == 0 or self.count * self.seconds >= duration:
-            # all of it, in pieces no longer than asked for, so that memory does not grow with the track
-            pieces = max(1, math.ceil(duration / self.seconds - 1e-6))
-            return [(i * duration / pieces, duration / pieces) for i in range(pieces)]
-        part = duration / self.count
-        return [((i + 0.5) * part - self.seconds / 2, self.seconds) for i in range(self.count)]
-
-
-@dataclass(frozen=True, slots=True)
-class Excerpt:
-    """`y`: (n,) float32, mono, full scale 1; `start`: its place in the track in seconds."""
-
-    start: float
-    y: FloatArray
 
 
 def read_info(path: str | os.PathLike[str]) -> AudioInfo:
@@ -484,51 +422,6 @@ def _ogg_is_complete(file: IO[bytes]) -> bool:
     file.seek(position)
     page = tail.rfind(b"OggS")
     return page >= 0 and page + 5 < len(tail) and bool(tail[page + 5] & 4)
-
-
-_TAG_KEYS: dict[str, tuple[str, ...]] = {
-    # field: keys in order of preference, in lower case, letters and digits only
-    "title": ("title",),
-    "artist": ("artist", "artists", "author"),
-    "album": ("album",),
-    "album_artist": ("albumartist",),
-    "track_number": ("track", "tracknumber"),
-    "disc_number": ("disc", "discnumber"),
-    "genre": ("genre",),
-    "year": ("originalyear", "originaldate", "tdor", "tory", "date", "year", "tyer", "wmyear"),
-    "mb_recording_id": ("musicbrainztrackid", "musicbrainzrecordingid"),
-    "mb_album_id": ("musicbrainzalbumid",),
-    "mb_artist_id": ("musicbrainzartistid",),
-}
-
-
-def read_tags(metadata: Mapping[str, str]) -> Tags:
-    """Tags from a container's key-value pairs, whatever the format calls them; control characters are dropped."""
-    plain = {re.sub(r"[^a-z0-9]", "", key.lower()): value for key, value in metadata.items()}
-    found: dict[str, Any] = {}
-    for field, keys in _TAG_KEYS.items():
-        values = [value for key in keys if (value := _clean(plain.get(key, "")))]
-        if field == "year":  # '1999', '1999-04-01', '19990401'
-            years = [re.search(r"(?<!\d)([12]\d{3})(?:\d{4})?(?!\d)", value) for value in values]
-            found[field] = next((int(year[1]) for year in years if year), None)
-        elif field.endswith("_number"):  # '3', '3/12'
-            numbers = [re.match(r"\d{1,6}", value) for value in values]
-            found[field] = next((int(number[0]) for number in numbers if number), None)
-        else:
-            found[field] = values[0] if values else None
-    return Tags(**found)
-
-
-def _clean(text: str) -> str:
-    """Text that is safe to store and print: one line, no control characters, no lone surrogates, bounded."""
-    if any("\udc80" <= c <= "\udcff" for c in text):  # not UTF-8, so of a time when most were Windows' Western
-        text = text.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
-    line = " ".join(text.split())
-    kept = (c for c in line if unicodedata.category(c) not in ("Cc", "Cs") and c not in _DIRECTION_OVERRIDES)
-    return "".join(kept).strip()[:_TAG_LENGTH]
-
-
-_DIRECTION_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
 
 def _clock(seconds: float) -> str:

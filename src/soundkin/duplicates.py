@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from soundkin.catalogue import Track
+from soundkin.fingerprint import same_recording
 from soundkin.seeds import Seed
 
 if TYPE_CHECKING:
     from soundkin.catalogue import Catalogue
 
 SECONDS, SHARE = 3.0, 0.02
-"""Copies of a recording differ in length by at most 3 s (padding, a longer lead-out) or 2 % (another tape speed)."""
+"""Copies of a recording differ in length by at most 3 s (padding, a longer lead-out) or 2 %."""
 
 
 class Distinct:
@@ -48,6 +49,4 @@ def _same(a: Track, print_a: bytes | None, b: Track, print_b: bytes | None) -> b
         return False
     if not print_a or not print_b:
         return False
-    from soundkin.fingerprint import same_recording  # loads the decoders, and is rarely needed
-
     return same_recording(print_a, print_b)

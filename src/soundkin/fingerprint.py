@@ -15,7 +15,7 @@ import struct
 import numpy as np
 import numpy.typing as npt
 
-from soundkin.audio import Excerpt
+from soundkin.excerpts import Excerpt
 from soundkin.spectrogram import power_spectrum
 
 HOP = 0.1  # s from frame to frame

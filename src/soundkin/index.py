@@ -19,7 +19,7 @@ import numpy.typing as npt
 from soundkin.errors import ModelMismatchError
 from soundkin.files import read_cache, write_cache
 
-if TYPE_CHECKING:  # model loads the decoders, which an answer from the library does not need
+if TYPE_CHECKING:
     from soundkin.catalogue import Catalogue
     from soundkin.model import Space
 

@@ -27,7 +27,7 @@ from soundkin.recommend import Recommendation
 from soundkin.seeds import Seed, resolve, seed_of, seed_outside
 
 if TYPE_CHECKING:
-    from soundkin.audio import ExcerptPlan
+    from soundkin.excerpts import ExcerptPlan
     from soundkin.progress import ScanProgress
     from soundkin.scan import ScanReport
 

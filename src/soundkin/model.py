@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from soundkin import timbre
-from soundkin.audio import ExcerptPlan
 from soundkin.errors import ModelError, SoundkinError, UnknownNameError
+from soundkin.excerpts import ExcerptPlan
 from soundkin.spectrogram import LogMel, log_mel
 
 FloatArray = npt.NDArray[np.float32]

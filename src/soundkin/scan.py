@@ -22,7 +22,6 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from soundkin import __version__
 from soundkin.analysis import Analysis, analyse
-from soundkin.audio import ExcerptPlan
 from soundkin.errors import (
     AudioError,
     DecoderCrashError,
@@ -32,6 +31,7 @@ from soundkin.errors import (
     UnreadableError,
     VanishedError,
 )
+from soundkin.excerpts import ExcerptPlan
 from soundkin.model import Model, load_model
 from soundkin.progress import ProgressMeter, ScanProgress
 from soundkin.walk import Folder, FoundFile, walk

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from soundkin.catalogue import Track, fold
 from soundkin.errors import InputError, SeedError
 
-if TYPE_CHECKING:  # both load FFmpeg
+if TYPE_CHECKING:  # analysis loads FFmpeg, which an answer from the library does not need
     from soundkin.analysis import Analysis
     from soundkin.catalogue import Catalogue
 

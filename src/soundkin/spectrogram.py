@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
 
 from soundkin.errors import InputError
 
@@ -87,6 +86,8 @@ def centred_frames(y: FloatArray, *, n_fft: int, hop_length: int, pad_mode: str 
 
 def power_spectrum(frames: FloatArray) -> FloatArray:
     """Power |FFT|² of Hann-windowed `frames` (t, n_fft): (t, 1 + n_fft // 2) float32."""
+    import scipy.fft  # 0.15 s, and three times as fast as NumPy's; an answer from the library needs neither
+
     spectrum = scipy.fft.rfft(frames * hann(frames.shape[1]), axis=1)
     power: FloatArray = np.square(spectrum.real) + np.square(spectrum.imag)
     return power

@@ -19,7 +19,6 @@ import itertools
 
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
 
 from soundkin.spectrogram import LogMel, centred_frames, hann, mel_filters, power_spectrum, to_db
 
@@ -35,9 +34,8 @@ OCTAVES = (0, 200, 400, 800, 1600, 3200, 6400, SR // 2)  # Hz
 LAGS = np.geomspace(0.12, 2.4, 24)  # s: from 500 to 25 events a minute
 MODULATIONS = (0.25, 0.5, 1, 2, 4, 8, 16)  # Hz
 _FPS = SR / HOP_LENGTH
-_LAG_EDGES = np.round(np.append(LAGS, LAGS[-1] ** 2 / LAGS[-2]) * np.sqrt(LAGS[0] / LAGS[1]) * _FPS).astype(
-    int
-)  # frames
+_HALF_STEP = np.sqrt(LAGS[1] / LAGS[0])
+_LAG_EDGES = np.round(np.append(LAGS / _HALF_STEP, LAGS[-1] * _HALF_STEP) * _FPS).astype(int)  # frames
 _STRIDE = 4  # shape and chroma change slowly: every fourth frame is enough (measured: the same lists)
 
 
@@ -55,9 +53,17 @@ def describe(y: FloatArray) -> FloatArray:
 
 def _timbre(mel: FloatArray) -> FloatArray:
     """MFCC mean (20), deviation (20) and deviation of deltas (20) of `mel` (64, t) dB; c0, the level, is left out."""
-    mfcc = scipy.fft.dct(mel, axis=0, norm="ortho")[1 : N_MFCC + 1]
+    mfcc = _cosines() @ mel
     delta = np.diff(mfcc, axis=1)
     return np.concatenate([mfcc.mean(axis=1), mfcc.std(axis=1), delta.std(axis=1)])
+
+
+@functools.lru_cache(maxsize=1)
+def _cosines() -> FloatArray:
+    """Rows 1 to 20 of the orthonormal discrete cosine transform (type II) of 64 bands: (20, 64) float32."""
+    phase = np.pi / MEL.n_mels * np.outer(np.arange(1, N_MFCC + 1), np.arange(MEL.n_mels) + 0.5)
+    rows: FloatArray = (np.sqrt(2 / MEL.n_mels) * np.cos(phase)).astype(np.float32)
+    return rows
 
 
 def _brightness(power: FloatArray) -> FloatArray:
@@ -115,8 +121,8 @@ def _rhythm(mel: FloatArray) -> FloatArray:
     """Rhythm of `mel` (64, t) dB: onset autocorrelation (24 + 4), onset statistics (4), modulation energy (48)."""
     onset = np.maximum(0, np.diff(mel, axis=1)).mean(axis=0) if mel.shape[1] > 1 else np.zeros(2, np.float32)
     centred = onset - onset.mean()
-    n = scipy.fft.next_fast_len(2 * len(onset))
-    correlation = scipy.fft.irfft(np.square(np.abs(scipy.fft.rfft(centred, n))), n)[: len(onset)]
+    n = 1 << (2 * len(onset) - 1).bit_length()
+    correlation = np.fft.irfft(np.square(np.abs(np.fft.rfft(centred, n))), n)[: len(onset)]
     correlation /= max(float(correlation[0]), 1e-9)
     # The peak of a sharp pulse is narrower than the gap between two lags, so the highest point of each gap is taken.
     edges = np.minimum(_LAG_EDGES, len(correlation) - 1)
@@ -133,7 +139,7 @@ def _modulation(mel: FloatArray) -> FloatArray:
     """Log energy of loudness changes in 8 bands x 6 modulation octaves (0.25 to 16 Hz) of `mel` (64, t) dB: (48,)."""
     bands = mel.reshape(8, -1, mel.shape[1]).mean(axis=1)
     bands = (bands - bands.mean(axis=1, keepdims=True)) * hann(bands.shape[1])
-    energy = np.square(np.abs(scipy.fft.rfft(bands, axis=1))) / bands.shape[1]
+    energy = np.square(np.abs(np.fft.rfft(bands, axis=1))) / bands.shape[1]
     frequency = np.fft.rfftfreq(bands.shape[1], 1 / _FPS)
     edges = np.searchsorted(frequency, MODULATIONS)
     mean = [

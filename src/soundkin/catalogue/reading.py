@@ -27,6 +27,7 @@ from soundkin.catalogue.schema import (
     vectors,
 )
 from soundkin.errors import LibraryCorruptError, UnknownNameError
+from soundkin.tags import Tags
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -150,8 +151,6 @@ def search(connection: Connection, words: str, *, limit: int) -> list[Track]:
 
 
 def _tracks(rows: Iterable[Any]) -> Iterator[Track]:
-    from soundkin.audio import Tags
-
     for track_id, path, content_id, duration, partial, missing_since, *tags in rows:
         missing = missing_since is not None
         yield Track(track_id, Path(path), content_id, duration, Tags(*tags), partial, missing)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:  # audio loads FFmpeg, which an answer from the library does not need
-    from soundkin.audio import Tags
+from soundkin.tags import Tags
 
 
 @dataclass(frozen=True, slots=True)

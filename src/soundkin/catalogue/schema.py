@@ -112,7 +112,7 @@ recordings = Table(  # one row a content, however many files hold it
     Column("analysed_at", Float(53), nullable=False),  # s since 1970, as every time here
 )
 
-TAG_COLUMNS = (  # the fields of audio.Tags, in their order
+TAG_COLUMNS = (  # the fields of tags.Tags, in their order
     "title",
     "artist",
     "album",

@@ -45,8 +45,8 @@ def run(
     Unchanged files are skipped; moved, renamed and retagged ones keep their analysis. It may be stopped at any time:
     the next scan goes on from there. Exit code: 0 all well, 3 some files failed, 1 nothing could be analysed.
     """
-    from soundkin.audio import ExcerptPlan
     from soundkin.errors import InputError
+    from soundkin.excerpts import ExcerptPlan
 
     shared: Shared = context.obj
     plan = ExcerptPlan.parse(excerpts) if excerpts is not None else None
