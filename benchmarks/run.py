@@ -18,7 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 ON_MUSIC = ("analysis_speed.py", "precision.py")
-ON_GENERATED = ("startup.py", "similar_100k.py", "scan_memory.py")
+ON_GENERATED = ("demo_styles.py", "startup.py", "similar_100k.py", "scan_memory.py")
 
 
 def main() -> int:

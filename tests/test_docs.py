@@ -26,3 +26,16 @@ def test_api_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         example = example.replace("workers=2", "workers=0").replace('scan("Music", on', 'scan("Music", workers=0, on')
         exec(compile(example, str(DOCS / "api.md"), "exec"), names)
     assert (tmp_path / "evening.m3u8").exists()
+
+
+def test_every_fault_names_a_test_that_exists() -> None:
+    page = (DOCS / "faults.md").read_text(encoding="utf-8")
+    named = [
+        (module, name)
+        for module, names in re.findall(r"(test_\w+) ((?:`test_\w+`(?:, )?)+)", page)
+        for name in re.findall(r"`(\w+)`", names)
+    ]
+    assert len(named) >= 30
+    for module, name in named:
+        source = (Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8")
+        assert f"def {name}(" in source, f"{module}.py has no {name}"
