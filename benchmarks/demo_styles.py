@@ -12,7 +12,6 @@ from collections import defaultdict
 from pathlib import Path
 
 import machine
-
 from soundkin.demo import compose
 from soundkin.library import Library
 

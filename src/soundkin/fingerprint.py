@@ -64,7 +64,7 @@ def difference(a: bytes, b: bytes) -> float:
 
 def _codes(y: npt.NDArray[np.float32], *, sr: int) -> npt.NDArray[np.uint16]:
     """(frames - 1,) codes of `y` (n,), bit k from bands k and k + 1."""
-    window, hop = round(WINDOW * sr), HOP * sr
+    window, hop = _window(sr), HOP * sr
     count = int((len(y) - window) / hop) + 1
     if count < 2:
         return np.empty(0, np.uint16)
@@ -74,6 +74,14 @@ def _codes(y: npt.NDArray[np.float32], *, sr: int) -> npt.NDArray[np.uint16]:
     energy = np.add.reduceat(spectrum[:, : _edges(window, sr)[-1]], _edges(window, sr)[:-1], axis=1)
     grew = np.diff(energy[:, :-1] - energy[:, 1:], axis=0) > 0
     return np.ascontiguousarray(grew @ (1 << np.arange(16))).astype("<u2")
+
+
+@functools.lru_cache(maxsize=4)
+def _window(sr: int) -> int:
+    """WINDOW in samples, a little longer: a length with a large prime factor would take ten times as long."""
+    import scipy.fft
+
+    return int(scipy.fft.next_fast_len(round(WINDOW * sr), real=True))
 
 
 @functools.lru_cache(maxsize=4)
