@@ -24,7 +24,7 @@ PACKAGE = ROOT / "src" / "soundkin"
 LAYERS = """
     errors files tags excerpts audio spectrogram timbre fingerprint model analysis contentset catalogue
     walk workers progress scan
-    index seeds filters duplicates reasons candidates recommend journeys playlist library demo lab web cli __main__
+    index duplicates seeds filters reasons candidates recommend journeys playlist library demo lab web cli __main__
 """.split()
 """Top to bottom: a module, or a package as a whole, imports only itself and what stands before it."""
 

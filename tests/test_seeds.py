@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from small_library import SmallLibrary
+from small_library import SmallLibrary, fingerprint_of
 from soundkin.catalogue import Catalogue
 from soundkin.errors import InputError, SeedError
 from soundkin.seeds import OUTSIDE, resolve, seed_of, seed_outside
@@ -98,6 +98,16 @@ def test_several_tracks_of_one_title_are_the_candidates(library):
 def test_copies_of_one_file_are_one_song(library):
     library.add("copy", [1, 1, 0], title="Night", artist="Ada", album="Best of", content="04")
     assert resolve(library.catalogue, "night").id == 4
+
+
+def test_encodings_of_one_recording_are_one_song_and_two_recordings_are_not(library):
+    heard = {"heard": fingerprint_of(50), "duration": 200.0}
+    first = library.add("flac", [1, 0, 1], title="Dawn", artist="Cy", **heard)
+    library.add("mp3", [1, 0, 1], title="Dawn", artist="Cy", heard=fingerprint_of(50, flipped=0.1), duration=200.1)
+    assert resolve(library.catalogue, "dawn").id == first.id
+    library.add("live", [1, 0, 1], title="Dawn", artist="Cy", heard=fingerprint_of(51), duration=200.0)
+    with pytest.raises(SeedError):
+        resolve(library.catalogue, "dawn")
 
 
 @pytest.mark.parametrize("text", ["", "  ", "zzz", "no/such/file.mp3", "a\0b", "99", "9" * 30, "x" * 5000, "–"])

@@ -1,13 +1,12 @@
-"""Is a track the same recording as one that is in the list already?"""
+"""Are two tracks the same recording, in two encodings perhaps? Has a list a recording already?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from soundkin.catalogue import Track
 from soundkin.fingerprint import same_recording
-from soundkin.seeds import Seed
 
 if TYPE_CHECKING:
     from soundkin.catalogue import Catalogue
@@ -17,17 +16,12 @@ SECONDS, SHARE = 3.0, 0.02
 
 
 class Distinct:
-    """The recordings of a list so far, beginning with its seeds.
+    """The recordings of a list so far; it begins with `kept`, tracks and their fingerprints."""
 
-    Two tracks are the same recording when their content is the same, or when they are about as long as each other and
-    their fingerprints agree. Live, cover and remixed versions are other recordings, and so are two pieces by one
-    composer. Fingerprints are compared only where the lengths allow it.
-    """
-
-    def __init__(self, catalogue: Catalogue, seeds: Iterable[Seed]) -> None:
+    def __init__(self, catalogue: Catalogue, kept: Iterable[tuple[Track, bytes | None]]) -> None:
         self._catalogue = catalogue
         self._prints: dict[int, bytes] = {}
-        self._kept: list[tuple[Track, bytes | None]] = [(seed.track, seed.fingerprint) for seed in seeds]
+        self._kept = list(kept)
 
     def expect(self, tracks: Iterable[Track]) -> None:
         """Fetch the fingerprints of tracks that may be asked about, at once."""
@@ -42,7 +36,19 @@ class Distinct:
         self._kept.append((track, self._prints.get(track.id)))
 
 
+def are_one(catalogue: Catalogue, tracks: Sequence[Track]) -> bool:
+    """Whether all of some tracks are one recording."""
+    prints = catalogue.fingerprints([track.id for track in tracks])
+    first = tracks[0]
+    return all(_same(first, prints.get(first.id), other, prints.get(other.id)) for other in tracks[1:])
+
+
 def _same(a: Track, print_a: bytes | None, b: Track, print_b: bytes | None) -> bool:
+    """Whether the content is the same, or the lengths are about equal and the fingerprints agree.
+
+    Live, cover and remixed versions are other recordings, and so are two pieces by one composer. Fingerprints are
+    compared only where the lengths allow it.
+    """
     if a.content_id == b.content_id:
         return True
     if abs(a.duration - b.duration) > max(SECONDS, SHARE * max(a.duration, b.duration)):

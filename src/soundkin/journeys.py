@@ -169,7 +169,7 @@ def _cheapest(
 
 def _copies(catalogue: Catalogue, ends: Sequence[Seed], way: Sequence[tuple[int, Track]]) -> list[int]:
     """Rows of the way that repeat a recording."""
-    distinct = Distinct(catalogue, ends)
+    distinct = Distinct(catalogue, [(end.track, end.fingerprint) for end in ends])
     distinct.expect(track for _, track in way)
     copies = []
     for row, track in way:
@@ -203,7 +203,7 @@ def radio(
     check_at_least(1, n=n)
     heard = heard_in_seed(index, seed)
     allowed = may_answer(catalogue, index, [seed], only=only, exclude=exclude)
-    distinct = Distinct(catalogue, [seed]) if no_duplicates else None
+    distinct = Distinct(catalogue, [(seed.track, seed.fingerprint)]) if no_duplicates else None
     rng = np.random.default_rng(rng_seed)
     played: list[tuple[int, Track]] = []
     lately = heard.unit

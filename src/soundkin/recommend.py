@@ -105,7 +105,7 @@ def blend(
         disliked = np.stack([heard_in_seed(index, seed).unit for seed in unlike])
         score = score - UNLIKE * np.maximum(0, index.similarities(disliked).max(axis=0))
 
-    distinct = Distinct(catalogue, seeds) if no_duplicates else None
+    distinct = Distinct(catalogue, [(seed.track, seed.fingerprint) for seed in seeds]) if no_duplicates else None
     caps = Caps(max_per_artist=max_per_artist, max_per_album=max_per_album)
     chosen: list[tuple[int, Track]] = []
     for chunk in best_first(catalogue, index, np.where(allowed, score, -np.inf)):

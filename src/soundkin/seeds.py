@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from soundkin.catalogue import Track, fold
+from soundkin.duplicates import are_one
 from soundkin.errors import InputError, SeedError
 
 if TYPE_CHECKING:  # analysis loads FFmpeg, which an answer from the library does not need
@@ -93,7 +94,7 @@ def _by_words(catalogue: Catalogue, text: str) -> Track:
         )
     titled = [track for track in matches if words in (_words(track.title), _words(name(track)))]
     for tracks in (matches, titled):
-        if tracks and len({track.content_id for track in tracks}) == 1:  # copies of one file are one song
+        if tracks and len(tracks) < _MATCHES and are_one(catalogue, tracks):  # copies of a song are one song
             return tracks[0]
     raise SeedError(_several(text, titled or matches), candidates=[track.id for track in titled or matches])
 
