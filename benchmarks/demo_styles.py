@@ -2,7 +2,7 @@
 
     python benchmarks/demo_styles.py
 
-Every style has six pieces, so five others: chance is 5 in 60.
+Every style has six pieces, so five others among the 60 tracks beside it.
 """
 
 from __future__ import annotations

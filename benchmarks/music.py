@@ -1,8 +1,8 @@
 """Real, freely licensed music for the benchmarks: soundtracks of free games, from Debian's packages.
 
-`python benchmarks/music.py FOLDER` brings the development soundtracks; `--more` brings others, on which choices are
-made so that the development figures stay untouched. Needs `apt-get` and `dpkg-deb` (any Debian or Ubuntu); nothing
-is installed. Elsewhere, put the packages' music there by hand, a folder each.
+`python benchmarks/music.py FOLDER` brings the evaluation albums; `--tuning` brings others, on which choices
+are made so that the figures of the evaluation albums stay untouched. Needs `apt-get` and `dpkg-deb` (any Debian or
+Ubuntu); nothing is installed. Elsewhere, put the packages' music there by hand, a folder each.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-DEVELOPMENT = ("wesnoth-1.16-music", "hedgewars-data", "freedroidrpg-data", "asc-music")
+EVALUATION = ("wesnoth-1.16-music", "hedgewars-data", "freedroidrpg-data", "asc-music")
 """The albums that same-album precision is reported on."""
-MORE = (
+TUNING = (
     "warzone2100-music",
     "unknown-horizons",
     "megaglest-data",
@@ -53,7 +53,7 @@ def bring(folder: Path, packages: tuple[str, ...]) -> None:
         print(f"{package}: {len(tracks(folder, (package,)))} tracks", flush=True)
 
 
-def tracks(folder: Path, packages: tuple[str, ...] = DEVELOPMENT) -> list[Path]:
+def tracks(folder: Path, packages: tuple[str, ...] = EVALUATION) -> list[Path]:
     """The tracks of these albums that are there, sorted."""
     return [file for name in packages for file in sorted((folder / name).glob("*")) if file.suffix in _SUFFIXES]
 
@@ -61,6 +61,6 @@ def tracks(folder: Path, packages: tuple[str, ...] = DEVELOPMENT) -> list[Path]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--more", action="store_true", help="also the albums that settings are chosen on (1.7 GB)")
+    parser.add_argument("--tuning", action="store_true", help="also the albums that settings are chosen on (1.7 GB)")
     arguments = parser.parse_args()
-    bring(arguments.folder, DEVELOPMENT + (MORE if arguments.more else ()))
+    bring(arguments.folder, EVALUATION + (TUNING if arguments.tuning else ()))

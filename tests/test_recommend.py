@@ -66,8 +66,17 @@ def test_several_seeds_are_ranked_by_agreement_not_by_the_mean(library):
     index = library.index()
     for row in rows[:2]:
         a, b = index.vectors[index.rows([row.track.id])[0]][:2]
-        assert row.similarity == pytest.approx(2 / (1 / a + 1 / b), abs=1e-6)
-    assert rows[2].similarity == pytest.approx(0, abs=1e-8)
+        assert row.similarity == pytest.approx(((a + b) / 2 + min(a, b)) / 2, abs=1e-6)
+
+
+def test_unlike_seeds_still_rank_by_the_one_that_is_least_alike(library):
+    seeds = [library.add(str(axis), [float(axis == k) for k in range(3)]) for axis in range(3)]
+    library.add("two of three", [0.8, 0.8, -0.2])
+    library.add("all three", [0.5, 0.5, 0.5])
+    library.add("one", [1.0, -0.2, -0.2])
+    rows = ask(library, *seeds)
+    assert names(rows) == ["all three", "two of three", "one"]
+    assert rows[0].similarity > rows[1].similarity > 0
 
 
 def test_equal_agreement_is_ordered_by_the_mean_similarity(library):

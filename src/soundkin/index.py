@@ -123,8 +123,9 @@ class Index:
 
         The cosine; in a space with mutual proximity, the mean of the cosine and of what it would be if the track were
         as choosy as the query. A track that is near to everything (a hub) then needs to be nearer than it is to
-        others. It ranks as the sum of both standard scores does, the logarithm-free form of Gaussian mutual proximity
-        (Schnitzer, Flexer, Schedl & Widmer, “Local and global scaling reduce hubs in space”, JMLR 2012).
+        others. It ranks as the sum of both standard scores does, an approximation of Gaussian mutual proximity
+        (Schnitzer, Flexer, Schedl & Widmer, “Local and global scaling reduce hubs in space”, JMLR 2012), on the
+        query's scale.
         """
         cosine = np.ascontiguousarray((self.vectors @ query.T).T)  # the other way round, several take twice as long
         if len(self.sample):

@@ -58,7 +58,8 @@ def path(
     The places between are spread evenly on the great circle through the two unit vectors. A track is a candidate for
     the place it is nearest to; of all ways through the candidates the one is taken whose steps, squared so that even
     ones are best, and distances from the places are smallest. The same artist comes twice in a row only where the
-    candidates leave nothing else. `similarity` and reason are about the row before.
+    candidates leave nothing else. `similarity`, the plain cosine, and reason are about
+    the row before.
     """
     check_at_least(2, n=n)
     if start.track.content_id == end.track.content_id:
@@ -188,7 +189,7 @@ def radio(
     index: Index,
     seed: Seed,
     *,
-    n: int = 20,
+    n: int = 25,
     rng_seed: int = 0,
     only: Sequence[str] = (),
     exclude: Sequence[str] = (),

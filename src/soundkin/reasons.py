@@ -1,8 +1,9 @@
 """Why a track is recommended, in a few honest words.
 
 With a model whose vector has aspects (rhythm, harmony, …), those in which the pair is more alike than nine in ten
-random pairs of this library are named, the closest first. With a model that only gives tags, the tags that both
-share more than is usual here. Otherwise there is nothing to say beyond the overall sound.
+random pairs of this library are named, the closest first; where there is none, the closest, if half of the pairs are
+less alike in it. With a model that only gives tags, the tags that both share more than is usual here. Otherwise there
+is nothing to say beyond the overall sound.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 UNUSUAL = 0.9
 """Share of random pairs that must be less alike in an aspect before it is named as close."""
+USUAL = 0.5
+"""An aspect in which half of all pairs are closer is no reason, even if it is the closest of this pair."""
 HEARD = 0.1
 """Probability that a tag needs on both sides before it is named …"""
 LIFT = 1.5
@@ -68,7 +71,8 @@ def _aspects(names: Sequence[str], percentile: FloatArray, cosine: FloatArray) -
     most = min(3, (len(names) + 1) // 2)
     close = [names[i] for i in order[:most] if percentile[i] >= UNUSUAL]
     if not close:
-        return f"closest in {names[order[0]]}"
+        usual = percentile[order[0]] < USUAL
+        return NOTHING_TO_SAY if usual else f"closest in {names[order[0]]}"
     return f"close in {_joined(close)}"
 
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 UNLIKE = 0.5
 """What similarity to the closest dislike counts in a blend, beside 1 for agreement with the likes."""
-_TIE = 1e-9  # far below what two similarities in float32 can differ by
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +58,9 @@ def similar(
 ) -> list[Recommendation]:
     """The `n` tracks most similar to the seeds, best first.
 
-    With one seed, `similarity` is that to the seed (0 where it is negative). With several it is the harmonic mean of
-    those to each seed, so that a track must be akin to all of them: what is nearest to the average of their vectors
-    may be akin to none.
+    With one seed, `similarity` is that to the seed (0 where it is negative). With several it is the agreement of
+    those to each seed (see `agreement`), so that a track must be akin to all of them: what is nearest to the average
+    of their vectors may be akin to none.
     """
     return blend(
         catalogue,
@@ -130,16 +129,12 @@ def blend(
     ]
 
 
-def agreement(index: Index, songs: Sequence[Heard]) -> npt.NDArray[np.floating]:
-    """How akin each track is to all of the songs, (n,): the harmonic mean of its similarities, negative ones as 0.
+def agreement(index: Index, songs: Sequence[Heard]) -> npt.NDArray[np.float64]:
+    """How much each track is akin to every one of the songs, (n,) float64, −1 to 1; for one song, its similarity.
 
-    Where that is the same, above all where it is 0, a higher mean similarity adds less than _TIE. For one song it is
-    the similarity itself.
+    Half the mean of the similarities and half the least of them: “average” and “least misery”, as group recommendation
+    calls them (Masthoff 2004). The mean alone lets one song be outvoted; the least alone lets one song decide.
     """
-    if len(songs) == 1:
-        return index.similarities(songs[0].unit)
-    similarities = index.similarities(np.stack([song.unit for song in songs]))
-    with np.errstate(divide="ignore", over="ignore"):
-        harmonic = len(songs) / (1 / np.maximum(similarities, 0)).sum(axis=0)
-    score: npt.NDArray[np.float64] = harmonic.astype(np.float64) + _TIE * similarities.mean(axis=0)
+    similarities = index.similarities(np.stack([song.unit for song in songs])).astype(np.float64)
+    score: npt.NDArray[np.float64] = 0.5 * (similarities.mean(axis=0) + similarities.min(axis=0))
     return score

@@ -2,14 +2,16 @@
 
 One row of numbers describes one excerpt; a track is the mean of its rows. Four aspects:
 
-- *timbre*: mean and deviation of MFCCs, deviation of their deltas (Logan & Salomon 2001; Pachet & Aucouturier 2004);
-- *brightness*: spectral centroid, bandwidth, roll-off, flatness and octave contrast (Peeters 2004; Jiang et al. 2002);
-- *harmony*: how chords are built, whatever the key: magnitudes of the Fourier transform of chroma, which a
-  transposition leaves alone (Amiot 2016), with chroma entropy and flux;
-- *rhythm*: autocorrelation of the onset strength, and energy of loudness modulations by band
-  (Pampalk, Dixon & Widmer 2003).
+- *timbre*: mean and deviation of MFCCs and deviation of their deltas, the texture statistics of Tzanetakis & Cook
+  (2002) in place of the single Gaussian of Mandel & Ellis (2005);
+- *spectral shape*: centroid, bandwidth, roll-off, flatness (Peeters 2004) and octave contrast (Jiang et al. 2002);
+- *harmony*: how chords are built, nearly whatever the key: magnitudes of the Fourier transform of chroma, which a
+  transposition would leave alone if chroma were perfect (Amiot 2016), with chroma entropy and flux. Bins are 10.8 Hz
+  wide, so semitones below about 360 Hz run into each other, and the tuning is taken to be A = 440 Hz;
+- *rhythm*: autocorrelation of the onset strength, and energy of loudness modulations by band, as in the fluctuation
+  patterns of Pampalk, Rauber & Merkl (2002).
 
-Levels enter only as differences and logarithms, so a louder copy of a track has the same description.
+Every excerpt is brought to the same peak first, so a louder copy of a track has the same description.
 """
 
 from __future__ import annotations
@@ -36,18 +38,26 @@ MODULATIONS = (0.25, 0.5, 1, 2, 4, 8, 16)  # Hz
 _FPS = SR / HOP_LENGTH
 _HALF_STEP = np.sqrt(LAGS[1] / LAGS[0])
 _LAG_EDGES = np.round(np.append(LAGS / _HALF_STEP, LAGS[-1] * _HALF_STEP) * _FPS).astype(int)  # frames
-_STRIDE = 4  # shape and chroma change slowly: every fourth frame is enough (measured: the same lists)
+_STRIDE = 4  # frames: spectral shape and chroma change slowly
 
 
 def describe(y: FloatArray) -> FloatArray:
     """Describe one excerpt `y` (n,) float32 at 22,050 Hz, at least 0.1 s and not silent: (DIMENSION,) float32."""
-    peak = float(np.abs(y).max())
-    frames = centred_frames(y / np.float32(max(peak, 1e-9)), n_fft=N_FFT, hop_length=HOP_LENGTH)
+    y = y / np.float32(max(float(np.abs(y).max()), 1e-9))
+    if len(y) < 2 * N_FFT:
+        frames = centred_frames(y, n_fft=N_FFT, hop_length=HOP_LENGTH)
+    else:  # no padding: half a window of silence at both ends of an excerpt would be heard as two onsets
+        frames = np.lib.stride_tricks.sliding_window_view(y, N_FFT)[::HOP_LENGTH]
     power = power_spectrum(frames)
     mel = to_db(mel_filters(MEL) @ power.T)
     mel = np.maximum(mel, mel.max() - np.float32(RANGE_DB))
     slow = np.maximum(power[::_STRIDE], power.max() * np.float32(10 ** (-RANGE_DB / 10)))
-    parts = {"timbre": _timbre(mel), "brightness": _brightness(slow), "harmony": _harmony(slow), "rhythm": _rhythm(mel)}
+    parts = {
+        "timbre": _timbre(mel),
+        "spectral shape": _spectral_shape(slow),
+        "harmony": _harmony(slow),
+        "rhythm": _rhythm(mel),
+    }
     return np.concatenate([parts[aspect] for aspect in ASPECTS]).astype(np.float32)
 
 
@@ -66,7 +76,7 @@ def _cosines() -> FloatArray:
     return rows
 
 
-def _brightness(power: FloatArray) -> FloatArray:
+def _spectral_shape(power: FloatArray) -> FloatArray:
     """Mean (13) and deviation (13) of the shape of `power` (t, f): all in octaves or dB, so that level cancels."""
     frequency = np.fft.rfftfreq(N_FFT, 1 / SR).astype(np.float32)
     magnitude = np.sqrt(power)
@@ -128,10 +138,11 @@ def _rhythm(mel: FloatArray) -> FloatArray:
     edges = np.minimum(_LAG_EDGES, len(correlation) - 1)
     at_lags = np.array([correlation[low : max(high, low + 1)].max() for low, high in itertools.pairwise(edges)])
     ordered = np.sort(at_lags)
+    # how strong the pulse is, how much of it a second level shares (a beat and its multiples), and how slow it is
     pulse = [ordered[-1], ordered[-4], ordered[len(ordered) // 2], np.log2(LAGS[int(np.argmax(at_lags))])]
     above = onset > onset.mean() + onset.std()
-    skewed = np.cbrt(np.mean(np.power(np.abs(centred), 3)))
-    statistics = [onset.mean(), onset.std(), skewed, above.mean()]
+    peakiness = np.cbrt(np.mean(np.power(np.abs(centred), 3)))  # deviation that few, strong onsets raise
+    statistics = [onset.mean(), onset.std(), peakiness, above.mean()]
     return np.concatenate([at_lags, pulse, statistics, _modulation(mel)])
 
 
@@ -151,7 +162,7 @@ def _modulation(mel: FloatArray) -> FloatArray:
 
 _TIMBRE_WEIGHTS = np.repeat([1.4, 0.7, 0.7], N_MFCC)
 _RHYTHM_WEIGHTS = np.repeat([0.6, 1.5, 2.0, 1.0], [len(LAGS), 4, 4, 48])
-_SIZES = {"timbre": 3 * N_MFCC, "brightness": 26, "harmony": 16, "rhythm": len(LAGS) + 8 + 48}
+_SIZES = {"timbre": 3 * N_MFCC, "spectral shape": 26, "harmony": 16, "rhythm": len(LAGS) + 8 + 48}
 
 
 def _slices(sizes: dict[str, int]) -> dict[str, slice]:
@@ -167,12 +178,13 @@ DIMENSION = sum(_SIZES.values())
 def weights() -> FloatArray:
     """(DIMENSION,) float32: how much each standardised number counts.
 
-    An aspect counts by its size's root, or the long ones would drown the short. The factors were chosen for
-    same-album precision on soundtracks other than those of the benchmark; `benchmarks/precision.py` shows both.
+    Each number of an aspect is divided by the root of the aspect's size, or the long ones would drown the short. The
+    factors were chosen for same-album precision on the tuning albums of `benchmarks/precision.py`, not on those that
+    it reports.
     """
     within: dict[str, npt.NDArray[np.float64]] = {
         "timbre": 1.2 * _TIMBRE_WEIGHTS,
-        "brightness": np.full(_SIZES["brightness"], 1.2),
+        "spectral shape": np.full(_SIZES["spectral shape"], 1.2),
         "harmony": np.full(_SIZES["harmony"], 0.7),
         "rhythm": _RHYTHM_WEIGHTS,
     }

@@ -1,4 +1,4 @@
-"""`soundkin radio`: an endless walk away from a song, artists spaced."""
+"""`soundkin radio`: a programme that begins near a song and drifts, artists spaced."""
 
 from __future__ import annotations
 

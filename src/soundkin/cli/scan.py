@@ -34,7 +34,10 @@ def run(
     ] = None,
     excerpts: Annotated[
         str | None,
-        typer.Option(help="How much of each track is heard: COUNTxSECONDS, or 'whole'. Default: the model's choice."),
+        typer.Option(
+            help="How much of each new track is heard: COUNTxSECONDS, or 'whole'. Default: the model's choice. "
+            "Tracks heard before are not heard again."
+        ),
     ] = None,
     time_limit: Annotated[float, typer.Option(min=1, help="Seconds one track may take before it is given up.")] = 120.0,
     retry_failed: Annotated[bool, typer.Option(help="Try files again that failed before.")] = False,
