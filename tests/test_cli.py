@@ -164,6 +164,20 @@ def test_missing_songs_leave_the_answers_and_are_pruned(music: Path, tmp_path: P
     assert "forgot 1 song" in soundkin("--library", library, "prune", "--yes").stdout
 
 
+def test_a_remembered_folder_that_is_gone_stops_nothing(music: Path, tmp_path: Path) -> None:
+    library, stays, goes = tmp_path / "library.db", tmp_path / "stays", tmp_path / "goes"
+    files = sorted(file for file in music.rglob("*") if file.is_file())
+    for folder, file in ((stays, files[0]), (goes, files[1])):
+        folder.mkdir()
+        shutil.copy(file, folder)
+    assert soundkin("--library", library, "scan", stays, goes).returncode == 0
+    shutil.rmtree(goes)
+    done = soundkin("--library", library, "scan")
+    assert done.returncode == 0 and "1 missing" in done.stdout and str(goes) in done.stdout
+    assert "forgot 1 song" in soundkin("--library", library, "prune", "-y").stdout
+    assert str(goes) not in soundkin("--library", library, "scan").stdout
+
+
 def test_exit_codes_of_a_scan(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -297,3 +297,16 @@ def test_places_that_cannot_be_written_or_read(tmp_path, format):
 def test_a_playlist_of_nothing(tmp_path, format):
     write_playlist(tmp_path / f"list.{format}", [], title="Nothing")
     assert read_playlist(tmp_path / f"list.{format}") == []
+
+
+def test_a_song_is_never_replaced_by_a_playlist(tmp_path):
+    song = tmp_path / "song.flac"
+    song.write_bytes(b"fLaC" + bytes(100))
+    for name in ("m3u8", "xspf", "jspf"):
+        with pytest.raises(PlaylistError, match="is no playlist"):
+            write_playlist(song, SONGS, format=name)
+    assert song.read_bytes().startswith(b"fLaC")
+    for suffix in ("m3u8", "xspf", "jspf"):  # an older playlist is
+        write_playlist(tmp_path / f"list.{suffix}", SONGS)
+        write_playlist(tmp_path / f"list.{suffix}", SONGS[:1])
+        assert len(read_playlist(tmp_path / f"list.{suffix}")) == 1

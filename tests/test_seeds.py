@@ -76,7 +76,7 @@ def test_several_matches_are_shown(library):
     with pytest.raises(SeedError) as caught:
         resolve(library.catalogue, "blue")
     assert caught.value.candidates == (1, 2)
-    assert "1 (Ada – Blue Night); 2 (Bo – Night Train)" in str(caught.value)
+    assert "\n  1: Ada – Blue Night [Songs]\n  2: Bo – Night Train [Blue]" in str(caught.value)
 
 
 def test_of_very_many_matches_some_are_shown(library):
@@ -85,7 +85,7 @@ def test_of_very_many_matches_some_are_shown(library):
     with pytest.raises(SeedError, match="20 or more tracks answer to 'hymn'") as caught:
         resolve(library.catalogue, "hymn")
     assert len(caught.value.candidates) == 20
-    assert str(caught.value).endswith("; …")
+    assert str(caught.value).endswith("`soundkin list WORDS` shows all")
 
 
 def test_several_tracks_of_one_title_are_the_candidates(library):

@@ -36,10 +36,11 @@ def write_playlist(
     """Write `tracks` in their order to `path`, in one step: m3u8, xspf or jspf as its suffix says, or as `format`.
 
     With `relative`, files are named as seen from the playlist's folder, so that both can move together (on Windows
-    only on one drive). Raises PlaylistError.
+    only on one drive). An older playlist of that name is replaced, any other file is not. Raises PlaylistError.
     """
     path = Path(path)
     write = _FORMATS[_format(path, format)][0]
+    _refuse_to_lose(path)
     folder = absolute(path).parent
     content = write([(_place(track.path, folder if relative else None), track) for track in tracks], title)
     try:
@@ -52,6 +53,17 @@ def write_playlist(
         raise PlaylistError(
             f"the playlist {path} cannot be written: {reason}; name a file in a folder that is there and may be written"
         ) from error
+
+
+def _refuse_to_lose(path: Path) -> None:
+    """A slip of the keyboard must not replace a song, or anything else that is no playlist."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096).lstrip(b"\xef\xbb\xbf \r\n\t")
+    except OSError:
+        return  # nothing is there, or writing will say what is wrong
+    if head and not head.startswith(b"#EXT") and b"<playlist" not in head and b'"playlist"' not in head:
+        raise PlaylistError(f"{path} is there already and is no playlist; choose another name, or remove it first")
 
 
 def read_playlist(path: Path | str, *, format: str | None = None) -> list[Path]:

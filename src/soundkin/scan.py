@@ -109,9 +109,10 @@ def scan(
     everything runs in this one, where a decoder that hangs or crashes takes the scan with it. `time_limit` is the
     seconds one track may take. `on_progress` is called about ten times a second at most, and at both ends.
 
-    A file that cannot be analysed is a failure in the report. Raises InputError for a folder that does not exist,
-    ModelError for a model that cannot be loaded, LibraryError when the library cannot be written; what was stored
-    before then stays. A script must call this under `if __name__ == "__main__":`, since workers import it.
+    A file that cannot be analysed is a failure in the report, and a folder that was scanned before and is gone counts
+    as empty. Raises InputError for any other folder that does not exist, ModelError for a model that cannot be loaded,
+    LibraryError when the library cannot be written; what was stored before then stays. A script must call this under
+    `if __name__ == "__main__":`, since workers import it.
     """
     refuse_in_worker()
     roots = [folders] if isinstance(folders, str | os.PathLike) else list(folders)
@@ -120,12 +121,16 @@ def scan(
         raise InputError(f"workers must be 0 or more, not {workers}")
     if not time_limit > 0:
         raise InputError(f"the time limit must be more than 0 seconds, not {time_limit}")
-    found = walk(roots)
+    places = [Path(os.path.abspath(root)) for root in roots]  # noqa: PTH100 - links stay
+    remembered = set(catalogue.folders())
+    gone = [place for place in places if place in remembered and not place.exists()]
+    places = [place for place in places if place not in gone]
+    found = walk(places) if places or not gone else ()
     model = load_model(model_name_or_path)
     catalogue.register_model(model)
     work = _Scan(catalogue, model, retry_failed=retry_failed, on_progress=on_progress)
     with tempfile.SpooledTemporaryFile(1 << 20, mode="w+", encoding="ascii") as plan:
-        work.look(found, [Path(root) for root in roots], plan)
+        work.look(found, places, plan, gone=gone)
         with _space_for_plan():
             plan.seek(0)
         listener = (analyse, load_model, model_name_or_path, excerpts)
@@ -168,10 +173,10 @@ class _Scan:
 
     # --- looking ---
 
-    def look(self, found: Iterable[Folder], roots: list[Path], plan: IO[str]) -> None:
-        """Compare every folder with the library; write what must be heard to `plan`."""
-        roots = [Path(os.path.abspath(root)) for root in roots if root.is_dir()]  # noqa: PTH100 - links stay
-        not_seen = {folder for root in roots for folder in self._catalogue.known_folders(root)}
+    def look(self, found: Iterable[Folder], places: list[Path], plan: IO[str], *, gone: list[Path]) -> None:
+        """Compare every folder with the library; write what must be heard to `plan`. `gone` are roots no more there."""
+        roots = [place for place in places if place.is_dir()]
+        not_seen = {folder for root in [*roots, *gone] for folder in self._catalogue.known_folders(root)}
         silent = {root: os.path.realpath(root) for root in roots}
         self._progress.begin("looking", 0)
         for folder in found:
@@ -185,7 +190,7 @@ class _Scan:
         for path in sorted(not_seen):
             if not any(path.is_relative_to(folder) for folder in closed):
                 self._forget(path, self._catalogue.known_files(path))
-        self._empty = sorted(silent.keys() - closed)
+        self._empty = sorted([*(silent.keys() - closed), *gone])
         for root in roots:
             self._catalogue.add_folder(root)
 

@@ -106,9 +106,9 @@ def _words(text: str) -> str:
 
 def _several(text: str, matches: Sequence[Track]) -> str:
     count = f"{_MATCHES} or more" if len(matches) == _MATCHES else str(len(matches))
-    named = "; ".join(f"{track.id} ({name(track)})" for track in matches[:_NAMED])
-    more = "; …" if len(matches) > _NAMED else ""
-    return f"{count} tracks answer to {text!r}; name one by its id: {named}{more}"
+    named = "".join(f"\n  {t.id}: {name(t)} [{t.album or t.path.parent.name}]" for t in matches[:_NAMED])
+    more = "\n  … `soundkin list WORDS` shows all" if len(matches) > _NAMED else ""
+    return f"{count} tracks answer to {text!r}; name one by its id:{named}{more}"
 
 
 def _is_file(path: Path) -> bool:

@@ -180,12 +180,18 @@ class Catalogue:
             return [Path(path) for path in connection.scalars(select(column).order_by(column))]
 
     def prune(self) -> int:
-        """Delete the missing tracks, and what was computed for content that no file holds; how many tracks."""
+        """Delete the missing tracks, and what was computed for content that no file holds; how many tracks.
+
+        Folders that are no longer there are no longer scanned either.
+        """
+        folders_gone = [folder for folder in self.folders() if not folder.exists()]
         t, r = schema.tracks, schema.recordings
         held = select(t.c.id).where(t.c.content_id == r.c.content_id).exists()
         with self._write() as connection:
             deleted = connection.execute(t.delete().where(t.c.missing_since.is_not(None))).rowcount
             connection.execute(r.delete().where(~held))  # their vectors go with them
+            for folder in folders_gone:
+                connection.execute(schema.folders.delete().where(schema.folders.c.path == str(folder)))
             if deleted:
                 writing.raise_generation(connection)
         return deleted

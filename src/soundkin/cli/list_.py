@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from typing import Annotated
 
@@ -40,6 +41,11 @@ def run(
             tracks = catalogue.search(" ".join(words), limit=limit)
         else:
             tracks = catalogue.list_tracks(limit=limit, offset=offset, order=order)
+        total = catalogue.statistics().tracks
+        if len(tracks) == limit and limit < total:
+            print(f"the first {limit:,}; the library has {total:,} songs (-n, --offset)", file=sys.stderr)
+        elif words and not tracks:
+            print(f"no song matches {' '.join(words)!r}", file=sys.stderr)
         if as_json:
             print_json([track_as_json(track) for track in tracks])
             return

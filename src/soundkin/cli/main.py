@@ -101,8 +101,11 @@ def run(arguments: list[str]) -> int:
     except SoundkinError as error:
         print(f"soundkin: {_printable(str(error))}", file=sys.stderr)
         return EXIT_USAGE if isinstance(error, InputError) else EXIT_NOTHING
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
+    except typer.Abort:
+        print("soundkin: nothing was changed", file=sys.stderr)
+        return EXIT_NOTHING
     except BrokenPipeError:
         # Whoever read the output has gone (`| head`); keep the interpreter from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -112,6 +115,8 @@ def run(arguments: list[str]) -> int:
         if show is None:
             raise
         show()
+        if any(option in str(error) for option in ("--library", "--model")):
+            print("--library and --model stand before the command: soundkin --library FILE similar …", file=sys.stderr)
         return int(getattr(error, "exit_code", EXIT_USAGE))
     if code == EXIT_INTERRUPTED:  # some versions of Typer return it, others raise
         print("soundkin: stopped; what was done is kept", file=sys.stderr)

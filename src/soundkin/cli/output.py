@@ -75,8 +75,11 @@ def track_as_json(track: Track) -> dict[str, Any]:
     }
 
 
-def print_recommendations(found: Sequence[Recommendation], *, n: int, as_json: bool) -> None:
-    """Rank, similarity, song and reason of each; on stderr, when there are fewer than the `n` asked for."""
+def print_recommendations(found: Sequence[Recommendation], *, n: int, as_json: bool, similarity: str = "match") -> None:
+    """Rank, similarity, song and reason of each; on stderr, when there are fewer than the `n` asked for.
+
+    `similarity` heads the column: to what it is depends on the question.
+    """
     if len(found) < n:
         print(f"only {counted(len(found), 'song')} of {n}: the library has no more that fit", file=sys.stderr)
     if as_json:
@@ -91,7 +94,7 @@ def print_recommendations(found: Sequence[Recommendation], *, n: int, as_json: b
         ]
         print_json(rows)
         return
-    names = ("#", "match", "title", "artist", "album", "why", "id")
+    names = ("#", similarity, "title", "artist", "album", "why", "id")
     print_table(
         names,
         (
@@ -106,7 +109,7 @@ def print_recommendations(found: Sequence[Recommendation], *, n: int, as_json: b
             )
             for one in found
         ),
-        right=("#", "match", "id"),
+        right=("#", similarity, "id"),
     )
 
 
@@ -125,5 +128,6 @@ def write_playlists(
     tracks = [one.track for one in found]
     for path, kind in ((m3u, "m3u8"), (xspf, "xspf"), (jspf, "jspf")):
         if path is not None:
+            path = path.expanduser()
             write_playlist(path, tracks, title=title, relative=relative, format=kind)
             print(f"wrote {counted(len(tracks), 'song')} to {plain(path)}", file=sys.stderr)

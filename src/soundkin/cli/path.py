@@ -8,7 +8,6 @@ import typer
 
 from soundkin.cli.options import (
     SEED_HELP,
-    Count,
     Exclude,
     Json,
     Jspf,
@@ -25,7 +24,7 @@ def run(
     context: typer.Context,
     start: Annotated[str, typer.Argument(metavar="A", help=SEED_HELP)],
     end: Annotated[str, typer.Argument(metavar="B", help="Likewise, where it leads to.")],
-    n: Count = 12,
+    n: Annotated[int, typer.Option("-n", "--count", min=2, max=10_000, help="How many songs, A and B included.")] = 12,
     only: Only = None,
     exclude: Exclude = None,
     as_json: Json = False,
@@ -34,12 +33,15 @@ def run(
     jspf: Jspf = None,
     relative: Relative = True,
 ) -> None:
-    """A playlist of N songs that leads from A to B in even steps."""
+    """A playlist of N songs that leads from A to B, in steps as even as the library allows.
+
+    The figure in each row is its similarity to the row before.
+    """
     shared: Shared = context.obj
     with shared.open() as library:
         a, b = library.seed(start), library.seed(end)
         found = library.path(a, b, n=n, only=only or (), exclude=exclude or ())
-        print_recommendations(found, n=n, as_json=as_json)
+        print_recommendations(found, n=n, as_json=as_json, similarity="to last")
         write_playlists(
             found, title=f"From {a.track.title} to {b.track.title}", m3u=m3u, xspf=xspf, jspf=jspf, relative=relative
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from soundkin.cli.options import Json, Shared
+from soundkin.cli.options import Shared
 from soundkin.cli.output import clock, counted, plain
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def run(
     ] = None,
     time_limit: Annotated[float, typer.Option(min=1, help="Seconds one track may take before it is given up.")] = 120.0,
     retry_failed: Annotated[bool, typer.Option(help="Try files again that failed before.")] = False,
-    as_json: Json = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object a line: progress, then a report.")
+    ] = False,
 ) -> int:
     """Listen to what is new in folders of music, and remember it.
 
@@ -160,7 +162,9 @@ def _print_report(report: ScanReport, *, as_json: bool) -> None:
     _print_notes("failed", report.failures)
     _print_notes("folders that cannot be read", report.unreadable_folders)
     for folder in report.empty_folders:
-        print(f"no audio files in {plain(folder)}: is the disk mounted, and is this the right folder?")
+        print(
+            f"no audio files in {plain(folder)}: is it still there, and the disk mounted? `soundkin prune` forgets it"
+        )
     if report.missing:
         print("missing files no longer appear in answers; `soundkin prune` forgets them")
 
