@@ -75,7 +75,7 @@ class Library:
         from soundkin.scan import scan
 
         places = [Path(folder).expanduser() for folder in folders]
-        return scan(
+        report = scan(
             self.catalogue,
             places,
             model_name_or_path=self._model_name,
@@ -85,6 +85,8 @@ class Library:
             retry_failed=retry_failed,
             on_progress=on_progress,
         )
+        self.index()  # kept beside the library, so that the first answer need not make it
+        return report
 
     def similar(
         self,
