@@ -104,14 +104,14 @@ def test_the_key_matters_little_and_the_chord_much(scale: FloatArray) -> None:
 
 def test_the_tempo_is_rhythm(scale: FloatArray) -> None:
     change = changes(chords(), chords(tempo=1.5), scale)
-    assert change["rhythm"] > 2 * max(change["timbre"], change["spectral shape"], change["harmony"])
+    assert change["rhythm"] > 2 * max(change["timbre"], change["spectrum"], change["harmony"])
 
 
 def test_a_muffled_copy_is_less_bright(scale: FloatArray) -> None:
     muffled = scipy.signal.lfilter(*scipy.signal.butter(4, 1000, fs=SR), chords()).astype(np.float32)
     change = changes(chords(), muffled, scale)
-    assert change["spectral shape"] > 1.5 * max(change["timbre"], change["harmony"])
-    centroid = ASPECTS["spectral shape"].start
+    assert change["spectrum"] > 1.5 * max(change["timbre"], change["harmony"])
+    centroid = ASPECTS["spectrum"].start
     assert describe(muffled)[centroid] < describe(chords())[centroid] - 0.3  # octaves
 
 

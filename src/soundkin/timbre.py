@@ -4,7 +4,7 @@ One row of numbers describes one excerpt; a track is the mean of its rows. Four 
 
 - *timbre*: mean and deviation of MFCCs and deviation of their deltas, the texture statistics of Tzanetakis & Cook
   (2002) in place of the single Gaussian of Mandel & Ellis (2005);
-- *spectral shape*: centroid, bandwidth, roll-off, flatness (Peeters 2004) and octave contrast (Jiang et al. 2002);
+- *spectrum*: its shape: centroid, bandwidth, roll-off, flatness (Peeters 2004) and octave contrast (Jiang et al. 2002);
 - *harmony*: how chords are built, nearly whatever the key: magnitudes of the Fourier transform of chroma, which a
   transposition would leave alone if chroma were perfect (Amiot 2016), with chroma entropy and flux. Bins are 10.8 Hz
   wide, so semitones below about 360 Hz run into each other, and the tuning is taken to be A = 440 Hz;
@@ -54,7 +54,7 @@ def describe(y: FloatArray) -> FloatArray:
     slow = np.maximum(power[::_STRIDE], power.max() * np.float32(10 ** (-RANGE_DB / 10)))
     parts = {
         "timbre": _timbre(mel),
-        "spectral shape": _spectral_shape(slow),
+        "spectrum": _spectral_shape(slow),
         "harmony": _harmony(slow),
         "rhythm": _rhythm(mel),
     }
@@ -162,7 +162,7 @@ def _modulation(mel: FloatArray) -> FloatArray:
 
 _TIMBRE_WEIGHTS = np.repeat([1.4, 0.7, 0.7], N_MFCC)
 _RHYTHM_WEIGHTS = np.repeat([0.6, 1.5, 2.0, 1.0], [len(LAGS), 4, 4, 48])
-_SIZES = {"timbre": 3 * N_MFCC, "spectral shape": 26, "harmony": 16, "rhythm": len(LAGS) + 8 + 48}
+_SIZES = {"timbre": 3 * N_MFCC, "spectrum": 26, "harmony": 16, "rhythm": len(LAGS) + 8 + 48}
 
 
 def _slices(sizes: dict[str, int]) -> dict[str, slice]:
@@ -184,7 +184,7 @@ def weights() -> FloatArray:
     """
     within: dict[str, npt.NDArray[np.float64]] = {
         "timbre": 1.2 * _TIMBRE_WEIGHTS,
-        "spectral shape": np.full(_SIZES["spectral shape"], 1.2),
+        "spectrum": np.full(_SIZES["spectrum"], 1.2),
         "harmony": np.full(_SIZES["harmony"], 0.7),
         "rhythm": _RHYTHM_WEIGHTS,
     }
