@@ -92,6 +92,12 @@ def test_a_seed_that_names_nothing_or_several_is_a_usage_error(ask) -> None:  # 
     assert code == 2 and artist in err and "id" in err
 
 
+def test_a_title_without_quotes_is_told_about_quotes(ask) -> None:  # type: ignore[no-untyped-def]
+    code, _, err = ask("similar", "nosuch", "title")
+    assert code == 2 and '"nosuch title"' in err
+    assert "quotes" not in ask("similar", "nosuch")[2]
+
+
 def test_filters_hold_and_bad_ones_say_the_rule(ask) -> None:  # type: ignore[no-untyped-def]
     genre = json.loads(ask("info", "1", "--json")[1])["genre"]
     rows = json.loads(ask("similar", "1", "--exclude", f"genre:{genre}", "--json")[1])

@@ -22,6 +22,7 @@ from soundkin.cli.options import (
     Xspf,
 )
 from soundkin.cli.output import print_recommendations, write_playlists
+from soundkin.errors import SeedError
 
 
 def run(
@@ -42,7 +43,13 @@ def run(
     """Songs that sound like SEED. With several seeds, songs that are like every one of them."""
     shared: Shared = context.obj
     with shared.open() as library:
-        songs = [library.seed(seed) for seed in seeds]
+        try:
+            songs = [library.seed(seed) for seed in seeds]
+        except SeedError as error:
+            if len(seeds) == 1:
+                raise
+            hint = f'each word was taken for a song; several words of one go in quotes: "{" ".join(seeds)}"'
+            raise SeedError(f"{error}\n{hint}", candidates=error.candidates) from error
         found = library.similar(
             *songs,
             n=n,
