@@ -41,8 +41,7 @@ def run(
             tracks = catalogue.search(" ".join(words), limit=limit)
         else:
             tracks = catalogue.list_tracks(limit=limit, offset=offset, order=order)
-        total = catalogue.statistics().tracks
-        if len(tracks) == limit and limit < total:
+        if len(tracks) == limit and limit < (total := catalogue.statistics().tracks):
             print(f"the first {limit:,}; the library has {total:,} songs (-n, --offset)", file=sys.stderr)
         elif words and not tracks:
             print(f"no song matches {' '.join(words)!r}", file=sys.stderr)
