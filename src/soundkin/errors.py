@@ -3,6 +3,8 @@
     SoundkinError
     ├── InputError (also ValueError)   an argument that cannot be used
     │   ├── UnknownNameError           a name that is in no registry; lists the names there are
+    │   ├── DatasetError               a dataset that is missing, incomplete or of the wrong form
+    │   ├── ExperimentError            an experiment file, a run folder or a setting that cannot be used
     │   ├── SeedError                  no track, or several, answer to a seed
     │   └── EmptyLibraryError          nothing has been scanned yet, or nothing is left to answer with
     ├── AudioError                     one file that cannot be analysed; carries path and reason
@@ -18,7 +20,8 @@
     │   ├── DecodeTimeoutError         the decoder was stopped after its time limit
     │   └── DecoderCrashError          the decoder killed its process
     ├── ModelError                     a model file that cannot be loaded or run
-    │   └── ModelMismatchError         vectors of two models were to be compared
+    │   ├── ModelMismatchError         vectors of two models were to be compared
+    │   └── WeightsError               a weight file that is missing, damaged or of another network
     ├── LibraryError                   the library cannot be opened, read or written
     │   ├── NewerSchemaError           written by a newer soundkin
     │   ├── LibraryCorruptError        not a soundkin library, or a damaged one
@@ -54,6 +57,14 @@ class UnknownNameError(InputError):
 
     def __str__(self) -> str:
         return f"unknown {self.what} {self.name!r}; there are: {', '.join(self.known) or 'none'}"
+
+
+class DatasetError(InputError):
+    """A dataset of the lab that is missing, incomplete or of the wrong form: what, where, and how to mend it."""
+
+
+class ExperimentError(InputError):
+    """An experiment file, a run folder or a setting of the lab that cannot be used."""
 
 
 class SeedError(InputError):
@@ -155,6 +166,10 @@ class ModelError(SoundkinError):
 
 class ModelMismatchError(ModelError):
     """Vectors of two models were to be compared."""
+
+
+class WeightsError(ModelError):
+    """A weight file of the lab that is missing, damaged or of another network."""
 
 
 class LibraryError(SoundkinError):
