@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from soundkin.errors import ExperimentError, UnknownNameError
+from soundkin.lab.networks import inception
 from soundkin.lab.networks.custom_cnn import CustomCNN, CustomCNNSizes
 from soundkin.lab.networks.network import Network
+from soundkin.lab.networks.recurrent import Recurrent, RecurrentSizes
+from soundkin.lab.networks.resnet import ResNet, ResNetSizes
 
 
-def _with(sizes: type[Any], network: Callable[..., Network]) -> Callable[..., Network]:
-    """`network`, built with settings by name instead of a dataclass of sizes."""
+def _with(sizes: Any, network: Callable[..., Network]) -> Callable[..., Network]:
+    """`network`, built with settings by name; `sizes` holds those that are not given."""
 
     def build(input_shape: tuple[int, ...], classes: int, **settings: Any) -> Network:
         try:
-            chosen = sizes(**{name: _frozen(value) for name, value in settings.items()})
+            chosen = dataclasses.replace(sizes, **{name: _frozen(value) for name, value in settings.items()})
         except TypeError as error:
-            known = ", ".join(sizes.__dataclass_fields__)
+            known = ", ".join(field.name for field in dataclasses.fields(sizes))
             raise ExperimentError(f"settings {sorted(settings)} do not fit this network; it has: {known}") from error
-        return network(input_shape, classes, sizes=chosen)
+        return network(tuple(input_shape), classes, sizes=chosen)
 
     return build
 
@@ -29,7 +34,14 @@ def _frozen(value: Any) -> Any:
 
 
 NETWORKS: dict[str, Callable[..., Network]] = {
-    "custom-cnn": _with(CustomCNNSizes, CustomCNN),
+    "rnn": _with(RecurrentSizes(), partial(Recurrent, kind="rnn")),
+    "lstm": _with(RecurrentSizes(), partial(Recurrent, kind="lstm")),
+    "gru": _with(RecurrentSizes(), partial(Recurrent, kind="gru")),
+    "resnet18": _with(ResNetSizes(), ResNet),
+    "inception-single": _with(inception.SINGLE, inception.Inception),
+    "inception-skip": _with(inception.SKIP, inception.Inception),
+    "inception-growing": _with(inception.GROWING, inception.Inception),
+    "custom-cnn": _with(CustomCNNSizes(), CustomCNN),
 }
 """Name -> build(input_shape, classes, **sizes)."""
 

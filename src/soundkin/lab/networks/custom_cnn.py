@@ -5,16 +5,19 @@ After Choi, Fazekas & Sandler 2016 (arXiv:1607.02444) and Choi et al. 2017 (ICAS
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from soundkin.lab.networks.network import Network
+from soundkin.lab.networks.network import Network, as_pictures, output_shape, picture_shape
 
 
 @dataclass(frozen=True)
 class CustomCNNSizes:
+    """Channels, pool windows and pool strides of the blocks; width of the embedding."""
+
     channels: tuple[int, ...] = (16, 32, 64, 128)
     pools: tuple[tuple[int, int], ...] = ((3, 3), (2, 3), (5, 6), (6, 6))
     strides: tuple[tuple[int, int], ...] = ((2, 2), (2, 2), (5, 6), (5, 4))
@@ -25,10 +28,13 @@ class CustomCNNSizes:
 class CustomCNN(Network):
     """Input (1, 219, 338); the embedding is the 128 numbers after the first linear layer and its ReLU."""
 
-    def __init__(self, input_shape: tuple[int, int, int], classes: int, *, sizes: CustomCNNSizes | None = None) -> None:
+    input_is_picture = True
+
+    def __init__(self, input_shape: tuple[int, ...], classes: int, *, sizes: CustomCNNSizes | None = None) -> None:
         super().__init__()
         sizes = sizes or CustomCNNSizes()
-        inputs = input_shape[0]
+        shape = picture_shape(input_shape)
+        inputs = shape[0]
         blocks: list[nn.Module] = []
         for channels, pool, stride in zip(sizes.channels, sizes.pools, sizes.strides, strict=True):
             blocks += [
@@ -39,9 +45,7 @@ class CustomCNN(Network):
             ]
             inputs = channels
         self.blocks = nn.Sequential(*blocks)
-        with torch.no_grad():
-            flat = self.blocks(torch.zeros(1, *input_shape)).numel()  # 128 × 1 × 2 for 219 × 338
-        self.blocks.train()
+        flat = math.prod(output_shape(self.blocks, shape))  # 128 × 1 × 2 for 219 × 338
         self.hidden = nn.Linear(flat, sizes.hidden)
         self.dropout = nn.Dropout(sizes.dropout)
         self.head = nn.Linear(sizes.hidden, classes)
@@ -51,16 +55,9 @@ class CustomCNN(Network):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        self._reset_statistics()
-
-    def _reset_statistics(self) -> None:
-        """Forget the picture of zeros that measured the size."""
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.reset_running_stats()
 
     def embed(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.blocks(x)  # (batch, 128, 1, 2)
+        x = self.blocks(as_pictures(x))  # (batch, 128, 1, 2)
         return torch.relu(self.hidden(x.flatten(1)))  # (batch, 128)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,62 @@
+"""S1's recurrent networks (§3.1, tables 2 to 4): vanilla RNN, LSTM and GRU over the columns of a mel picture.
+
+Parameters for ten classes, 219 numbers a step: RNN of 64 18,890, LSTM of 64 73,610, GRU of 64 55,370 (two layers
+80,330, three 105,290), of 128 135,306, of 256 368,906.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from soundkin.errors import ExperimentError
+from soundkin.lab.networks.network import Network
+
+KINDS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+@dataclass(frozen=True)
+class RecurrentSizes:
+    """Width and number of the layers, dropout between them."""
+
+    hidden: int = 64
+    layers: int = 1
+    dropout: float = 0.0
+
+
+class Recurrent(Network):
+    """Input (1, 219, 338), a picture of which each column is a step, or (steps, numbers).
+
+    The embedding is the last layer's state after the last step.
+    """
+
+    def __init__(
+        self, input_shape: tuple[int, ...], classes: int, *, kind: str, sizes: RecurrentSizes | None = None
+    ) -> None:
+        super().__init__()
+        sizes = sizes or RecurrentSizes()
+        match tuple(input_shape):
+            case (1, height, _):
+                numbers = height
+            case (_, numbers):
+                pass
+            case _:
+                raise ExperimentError(
+                    "this network takes grey pictures (1, height, width) or sequences (steps, numbers), "
+                    f"not inputs of shape {tuple(input_shape)}"
+                )
+        self.recurrent = KINDS[kind](
+            numbers, sizes.hidden, num_layers=sizes.layers, batch_first=True, dropout=sizes.dropout
+        )
+        self.head = nn.Linear(sizes.hidden, classes)
+        self.embedding_size = sizes.hidden
+
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
+        if x.ndim == 4:
+            x = x.squeeze(1).transpose(1, 2)  # (batch, 338, 219)
+        states, _ = self.recurrent(x)  # (batch, steps, hidden)
+        last: torch.Tensor = states[:, -1]
+        return last
