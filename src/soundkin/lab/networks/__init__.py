@@ -7,26 +7,44 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from soundkin.errors import ExperimentError, UnknownNameError
-from soundkin.lab.networks import inception
+from soundkin.errors import ExperimentError, SoundkinError, UnknownNameError
+from soundkin.lab.networks import dense, inception, s2_cnn
 from soundkin.lab.networks.custom_cnn import CustomCNN, CustomCNNSizes
 from soundkin.lab.networks.network import Network
 from soundkin.lab.networks.recurrent import Recurrent, RecurrentSizes
 from soundkin.lab.networks.resnet import ResNet, ResNetSizes
+from soundkin.lab.networks.s3_lstm import S3LSTM, S3LSTMSizes
+from soundkin.lab.networks.short_chunk import ShortChunkCNN, ShortChunkSizes
 
 
 def _with(sizes: Any, network: Callable[..., Network]) -> Callable[..., Network]:
     """`network`, built with settings by name; `sizes` holds those that are not given."""
 
     def build(input_shape: tuple[int, ...], classes: int, **settings: Any) -> Network:
+        known = {field.name: getattr(sizes, field.name) for field in dataclasses.fields(sizes)}
+        for name, value in settings.items():
+            if name not in known:
+                raise ExperimentError(f"this network has no setting {name!r}; it has: {', '.join(known)}")
+            if not _is_like(value, known[name]):
+                raise ExperimentError(f"the setting {name} is of the kind of {known[name]!r}, not {value!r}")
+        chosen = dataclasses.replace(sizes, **{name: _frozen(value) for name, value in settings.items()})
         try:
-            chosen = dataclasses.replace(sizes, **{name: _frozen(value) for name, value in settings.items()})
-        except TypeError as error:
-            known = ", ".join(field.name for field in dataclasses.fields(sizes))
-            raise ExperimentError(f"settings {sorted(settings)} do not fit this network; it has: {known}") from error
-        return network(tuple(input_shape), classes, sizes=chosen)
+            return network(tuple(input_shape), classes, sizes=chosen)
+        except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+            if isinstance(error, SoundkinError):
+                raise
+            reason = (str(error).splitlines() or [repr(error)])[0]
+            raise ExperimentError(f"no network of inputs {tuple(input_shape)} and {settings}: {reason}") from error
 
     return build
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    if isinstance(default, tuple):
+        return isinstance(value, list | tuple)
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, type(default)) and isinstance(value, bool) == isinstance(default, bool)
 
 
 def _frozen(value: Any) -> Any:
@@ -42,6 +60,12 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "inception-skip": _with(inception.SKIP, inception.Inception),
     "inception-growing": _with(inception.GROWING, inception.Inception),
     "custom-cnn": _with(CustomCNNSizes(), CustomCNN),
+    "s2-cnn-first": _with(s2_cnn.FIRST, s2_cnn.S2CNN),
+    "s2-cnn": _with(s2_cnn.FINAL, s2_cnn.S2CNN),
+    "ann": _with(dense.ANN, dense.Dense),
+    "s3-lstm": _with(S3LSTMSizes(), S3LSTM),
+    "short-chunk-cnn": _with(ShortChunkSizes(), ShortChunkCNN),
+    "mlp": _with(dense.MLP, dense.Dense),
 }
 """Name -> build(input_shape, classes, **sizes)."""
 
