@@ -66,6 +66,19 @@ def test_front_end_of_the_published_taggers() -> None:
     np.testing.assert_allclose(ours.T, theirs, atol=2e-5)
 
 
+@pytest.mark.parametrize("norm", ["slaney", None])
+def test_linear_bands_are_even_in_hertz(norm: str | None) -> None:
+    spec = LogMel(sr=8000, n_fft=512, hop_length=128, n_mels=63, mel_scale="linear", norm=norm)
+    filters = mel_filters(spec)  # 64 steps of 62.5 Hz, four bins each: every triangle has the same seven weights
+    triangle = np.array([0.25, 0.5, 0.75, 1.0, 0.75, 0.5, 0.25]) * (1.0 if norm is None else 2 / 125)
+    for band, row in enumerate(filters):
+        np.testing.assert_allclose(row[4 * band + 1 : 4 * band + 8], triangle, rtol=1e-6)
+        assert np.count_nonzero(row) == 7
+    hz = 1500.0
+    y = np.sin(2 * np.pi * hz * np.arange(8000) / 8000).astype(np.float32)
+    assert log_mel(y, spec)[:, 30].argmax() == hz / 62.5 - 1
+
+
 def test_a_window_longer_than_the_signal_is_padded() -> None:
     assert centred_frames(np.ones(100, np.float32), n_fft=512, hop_length=256, pad_mode="reflect").shape == (1, 512)
 

@@ -35,7 +35,7 @@ class LogMel:
     fmax: float | None = None
     """Hz; None is half the sampling rate."""
     mel_scale: str = "slaney"
-    """'slaney' (linear below 1 kHz) or 'htk' (2595 log10(1 + f/700))."""
+    """'slaney' (linear below 1 kHz), 'htk' (2595 log10(1 + f/700)) or 'linear' (no mel at all: bands even in Hz)."""
     norm: str | None = "slaney"
     """'slaney': triangles of equal area; None: of equal height."""
     amin: float = 1e-10
@@ -46,8 +46,8 @@ class LogMel:
     def __post_init__(self) -> None:
         if min(self.sr, self.n_fft, self.hop_length, self.n_mels) <= 0:
             raise InputError(f"sr, n_fft, hop_length and n_mels are positive, not {self}")
-        if self.mel_scale not in ("slaney", "htk") or self.norm not in ("slaney", None):
-            raise InputError(f"mel_scale is 'slaney' or 'htk' and norm 'slaney' or None, not {self}")
+        if self.mel_scale not in ("slaney", "htk", "linear") or self.norm not in ("slaney", None):
+            raise InputError(f"mel_scale is 'slaney', 'htk' or 'linear' and norm 'slaney' or None, not {self}")
         if self.pad_mode not in ("constant", "reflect"):
             raise InputError(f"pad_mode is 'constant' or 'reflect', not {self.pad_mode!r}")
         if not 0 <= self.fmin < self.highest <= self.sr / 2:
@@ -125,6 +125,8 @@ _BREAK_MEL = _BREAK_HZ / _LINEAR_STEP
 
 
 def _to_mel(hz: npt.NDArray[np.float64], scale: str) -> npt.NDArray[np.float64]:
+    if scale == "linear":
+        return hz
     if scale == "htk":
         return np.asarray(2595.0 * np.log10(1.0 + hz / 700.0))
     above = _BREAK_MEL + np.log(np.maximum(hz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP
@@ -132,6 +134,8 @@ def _to_mel(hz: npt.NDArray[np.float64], scale: str) -> npt.NDArray[np.float64]:
 
 
 def _from_mel(mel: npt.NDArray[np.float64], scale: str) -> npt.NDArray[np.float64]:
+    if scale == "linear":
+        return mel
     if scale == "htk":
         return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0))
     return np.where(mel < _BREAK_MEL, mel * _LINEAR_STEP, _BREAK_HZ * np.exp(_LOG_STEP * (mel - _BREAK_MEL)))
