@@ -20,6 +20,7 @@ from soundkin.cli import (
     doctor,
     failures,
     info,
+    lab,
     list_,
     path,
     prune,
@@ -86,6 +87,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
+app.add_typer(lab.app)
 
 
 def main() -> None:

@@ -123,7 +123,7 @@ class Predictions:
 
     @property
     def y_pred(self) -> npt.NDArray[np.int64]:
-        return self.probabilities.argmax(axis=1)
+        return np.asarray(self.probabilities.argmax(axis=1), np.int64)
 
 
 def fit_folder(run: Path, method: str, *, seed: int, fold: int) -> Path:

@@ -1,0 +1,176 @@
+"""An experiment file: which clips, heard how, split how, by which methods, and what the source reports.
+
+title = "S1 table 2: vanilla RNN, LSTM and GRU"
+source = "S1, table 2"
+dataset = "gtzan-spectrograms"        # soundkin.lab.datasets
+representation = "picture"            # soundkin.lab.representations
+protocol = "s1"                       # soundkin.lab.splits
+seeds = [0, 1, 2]
+
+[settings]                            # of every method, unless it says otherwise
+epochs = 25
+
+[[methods]]
+name = "gru-64"
+estimator = "gru"                     # soundkin.lab.estimators
+settings = { sizes = { hidden = 64 } }
+grid = { lr = [1e-4, 1e-3] }          # optional: chosen by cross-validation on the fitting part
+reported = { accuracy = 0.28, parameters = 55370 }
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from soundkin.errors import ExperimentError, UnknownNameError
+from soundkin.lab.runs import Method
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9.+-]*")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A table to be made: `methods` are its lines."""
+
+    name: str
+    title: str
+    dataset: str
+    representation: str
+    methods: tuple[Method, ...]
+    source: str = ""
+    protocol: str = ""
+    """Empty: by artist where artists are known, else stratified folds."""
+    representation_settings: Mapping[str, Any] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0,)
+    folds: int | None = None
+    fit_on_valid: bool = False
+    """Classical methods are fitted on training and validation part together."""
+    search_folds: int = 5
+    search_settings: Mapping[str, Any] = field(default_factory=dict)
+    """What differs from `settings` while a grid is searched, such as fewer epochs."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    sweep: str = ""
+    """The setting along which the methods form a curve, for the report."""
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.methods:
+            raise ExperimentError(f"{self.name}: an experiment needs at least one [[methods]] table")
+        names = [method.name for method in self.methods]
+        for name in names:
+            if not _NAME.fullmatch(name) or names.count(name) > 1:
+                raise ExperimentError(
+                    f"{self.name}: the name of a method is lower-case letters, digits, '.', '+' and '-', "
+                    f"and none occurs twice; not {name!r}"
+                )
+        if not self.seeds or any(not isinstance(seed, int) or seed < 0 for seed in self.seeds):
+            raise ExperimentError(f"{self.name}: seeds is a list of whole numbers from 0 up, not {list(self.seeds)}")
+
+    def settings_of(self, method: Method) -> dict[str, Any]:
+        return {**self.settings, **method.settings}
+
+
+def list_experiments() -> dict[str, Path]:
+    """The experiments that come with soundkin: name -> file."""
+    folder = resources.files("soundkin.lab") / "experiments"
+    paths = sorted(Path(str(item)) for item in folder.iterdir() if item.name.endswith(".toml"))
+    return {path.stem: path for path in paths}
+
+
+def load_experiment(name_or_file: str, *, overrides: Iterable[str] = ()) -> Experiment:
+    """By the name of one that comes with soundkin, or a file. `overrides` are 'key=value', value in TOML.
+
+    A key is one of the experiment's own (`seeds=[0]`, `protocol="filtered"`, `search_settings.epochs=3`); any other
+    is a setting of every method (`epochs=3`, `sizes.hidden=32`).
+    Raises UnknownNameError, or ExperimentError naming file, key and rule.
+    """
+    known = list_experiments()
+    path = known.get(name_or_file, Path(name_or_file))
+    if not path.is_file():
+        raise UnknownNameError("experiment (nor a file of that name)", name_or_file, known)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ExperimentError(f"{path}: no TOML that can be read: {error}") from error
+    for override in overrides:
+        _override(content, override)
+    return _build(content, name=path.stem, path=path)
+
+
+def _build(content: dict[str, Any], *, name: str, path: Path) -> Experiment:
+    fields = {item.name for item in dataclasses.fields(Experiment)}
+    _refuse_unknown(content, fields, where=str(path))
+    methods = content.pop("methods", [])
+    if not isinstance(methods, list) or not all(isinstance(method, dict) for method in methods):
+        raise ExperimentError(f"{path}: methods are [[methods]] tables")
+    for method in methods:
+        _refuse_unknown(method, {item.name for item in dataclasses.fields(Method)}, where=f"{path}, [[methods]]")
+        if not isinstance(method.get("estimator"), str):
+            raise ExperimentError(f"{path}: a method without estimator: {method}")
+        method.setdefault("name", method["estimator"])
+    content.setdefault("name", name)
+    content["seeds"] = tuple(content.get("seeds", (0,)))
+    try:
+        return Experiment(methods=tuple(Method(**method) for method in methods), **content)
+    except TypeError as error:
+        raise ExperimentError(f"{path}: {error}; an experiment needs title, dataset and representation") from error
+
+
+def _refuse_unknown(content: Mapping[str, Any], known: set[str], *, where: str) -> None:
+    unknown = sorted(set(content) - known)
+    if unknown:
+        raise ExperimentError(f"{where}: unknown {', '.join(unknown)}; there are: {', '.join(sorted(known))}")
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key.strip():
+        raise ExperimentError(f"--set takes key=value, not {override!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except ValueError:
+        value = text.strip()  # a bare word is a string
+    parts = key.strip().split(".")
+    own = parts[0] in {item.name for item in dataclasses.fields(Experiment)} - {"settings"}
+    if own:
+        _assign(content, parts, value)
+        return
+    for method in content.get("methods", []):
+        _assign(method.setdefault("settings", {}), parts, value)
+
+
+def _assign(table: dict[str, Any], parts: list[str], value: Any) -> None:
+    for part in parts[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise ExperimentError(f"--set {'.'.join(parts)}: {part} is no table")
+    table[parts[-1]] = value
+
+
+def to_toml(experiment: Experiment) -> str:
+    """The experiment as a file that `load_experiment` reads back."""
+    content = dataclasses.asdict(experiment)
+    methods = content.pop("methods")
+    lines = [f"{key} = {_toml(value)}" for key, value in content.items() if value not in (None, "", {})]
+    for method in methods:
+        lines += ["", "[[methods]]"]
+        lines += [f"{key} = {_toml(value)}" for key, value in method.items() if value not in (None, "", {})]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{json.dumps(str(key))} = {_toml(item)}" for key, item in value.items() if item is not None)
+        return f"{{ {inside} }}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    # a JSON string is a TOML string once the one escape that TOML lacks is out of the way
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

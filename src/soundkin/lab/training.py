@@ -1,0 +1,465 @@
+"""Networks as scikit-learn estimators: one training for all of them, through skorch.
+
+A fit is a function of its settings, its seed and its data: every epoch draws its random numbers from (seed, epoch)
+alone, so a fit that was killed and goes on ends where an undisturbed one would have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+
+from soundkin.errors import ExperimentError, UnknownNameError, WeightsError
+from soundkin.lab.augment import make_augmentations, mixup
+from soundkin.lab.checkpoint import Progress, read_progress, write_progress
+from soundkin.lab.inputs import Examples, Scaler, clip_batches, hold_out, input_shape_of
+from soundkin.lab.networks import build_network
+from soundkin.lab.networks.network import Network, count_parameters
+from soundkin.lab.runs import read_json, write_json
+from soundkin.lab.weights import load_weights, save_weights
+
+FloatArray = npt.NDArray[np.float32]
+Data = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+}
+MONITORS = {"valid_loss": -1.0, "valid_accuracy": 1.0}
+"""What may decide the best epoch, and its sign: more is better after multiplying."""
+PRECISIONS = ("float32", "bfloat16", "auto")
+
+
+class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A network of `soundkin.lab.networks`, trained with cross-entropy.
+
+    X is (n, …) of one of these: uint8 pictures (n, height, width) or (n, height, width, 3); float sequences
+    (n, steps, numbers); float tables (n, numbers); or, with `segment_frames`, log-mel spectrograms (n_mels, frames)
+    of any lengths as an object array (n,). y is (n,), any labels.
+
+    Of a spectrogram, training sees one random segment an epoch; the answer for a clip is the mean over its segments.
+    """
+
+    def __init__(
+        self,
+        network: str = "custom-cnn",
+        *,
+        sizes: Mapping[str, Any] | None = None,
+        epochs: int = 25,
+        patience: int | None = 5,
+        monitor: str = "valid_loss",
+        keep: str = "best",
+        validation: float = 0.1,
+        optimizer: str = "adam",
+        lr: float = 1e-3,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        schedule: str = "constant",
+        batch_size: int = 16,
+        clip_norm: float | None = None,
+        label_smoothing: float = 0.0,
+        class_weight: str | None = None,
+        scaling: str = "auto",
+        augment: Sequence[Any] = (),
+        mixup: float = 0.0,
+        segment_frames: int | None = None,
+        precision: str = "float32",
+        device: str = "auto",
+        seed: int = 0,
+        checkpoint: str | None = None,
+        on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
+        """`patience`: epochs without a better `monitor` before training stops; None never stops. `keep`: 'best' or
+        'last' weights. `validation`: share of the clips held out where `fit` is given no validation part; 0 holds out
+        none. `schedule`: 'constant' or 'cosine'. `clip_norm`: largest gradient norm. `scaling`: see
+        `soundkin.lab.inputs.Scaler`. `precision`: 'float32', 'bfloat16' (mixed; weights stay float32), or 'auto':
+        bfloat16 where the device multiplies it natively. `checkpoint`: a file that a killed fit goes on from.
+        """
+        self.network = network
+        self.sizes = sizes
+        self.epochs = epochs
+        self.patience = patience
+        self.monitor = monitor
+        self.keep = keep
+        self.validation = validation
+        self.optimizer = optimizer
+        self.lr = lr
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.schedule = schedule
+        self.batch_size = batch_size
+        self.clip_norm = clip_norm
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.scaling = scaling
+        self.augment = augment
+        self.mixup = mixup
+        self.segment_frames = segment_frames
+        self.precision = precision
+        self.device = device
+        self.seed = seed
+        self.checkpoint = checkpoint
+        self.on_epoch = on_epoch
+
+    def fit(
+        self,
+        X: npt.NDArray[Any],
+        y: npt.NDArray[Any],
+        *,
+        valid: Data | None = None,
+        groups: npt.NDArray[Any] | None = None,
+    ) -> NeuralClassifier:
+        """Train; `valid` stops and chooses, and is held out of (X, y) where it is not given, by `groups` if given.
+
+        Raises ExperimentError for data or settings that cannot be trained.
+        """
+        self._check_settings()
+        y = np.asarray(y)
+        if valid is None and self.validation > 0:
+            X, y, valid = hold_out(X, y, share=self.validation, groups=groups, seed=self.seed)
+        self.classes_ = np.unique(y)
+        if len(self.classes_) < 2:
+            raise ExperimentError(f"a classifier needs clips of two classes or more, not only of {self.classes_}")
+        self.device_ = find_device(self.device)
+        self.mixed_ = self.precision == "bfloat16" or (self.precision == "auto" and has_bfloat16(self.device_))
+        self.input_shape_ = input_shape_of(X, segment_frames=self.segment_frames)
+        self.scaler_ = Scaler.fit(X, kind=self.scaling)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            network = build_network(
+                self.network, input_shape=self.input_shape_, classes=len(self.classes_), **(self.sizes or {})
+            )
+            self.n_parameters_ = count_parameters(network)
+            self._train(network.to(self.device_), X, self._encode(y), valid)
+        return self
+
+    def _check_settings(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise UnknownNameError("optimizer", self.optimizer, OPTIMIZERS)
+        if self.monitor not in MONITORS:
+            raise UnknownNameError("monitor", self.monitor, MONITORS)
+        if self.precision not in PRECISIONS:
+            raise UnknownNameError("precision", self.precision, PRECISIONS)
+        if self.keep not in ("best", "last") or self.schedule not in ("constant", "cosine"):
+            raise ExperimentError(
+                f"keep is 'best' or 'last' and schedule 'constant' or 'cosine', not {self.keep!r} and {self.schedule!r}"
+            )
+        if self.class_weight not in (None, "balanced"):
+            raise ExperimentError(f"class_weight is 'balanced' or absent, not {self.class_weight!r}")
+        if self.epochs < 1 or self.batch_size < 2 or self.lr <= 0:
+            raise ExperimentError(
+                f"epochs >= 1, batch_size >= 2 and lr > 0 must hold, not {self.epochs}, {self.batch_size}, {self.lr}"
+            )
+
+    def _encode(self, y: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        unknown = set(np.unique(y).tolist()) - set(self.classes_.tolist())
+        if unknown:
+            raise ExperimentError(f"the validation part has classes that training has not: {sorted(unknown)}")
+        return np.searchsorted(self.classes_, y).astype(np.int64)
+
+    def _train(self, network: Network, X: Any, y: npt.NDArray[np.int64], valid: Data | None) -> None:
+        if len(self.input_shape_) == 3:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster
+        self.network_ = network
+        examples = Examples(X, y, segment_frames=self.segment_frames)
+        keeper = _Keeper(self, examples, None if valid is None else (valid[0], self._encode(np.asarray(valid[1]))))
+        net = _SkorchNet(
+            module=network,  # built and seeded already
+            keeper=keeper,
+            criterion=torch.nn.CrossEntropyLoss(weight=self._class_weights(y), label_smoothing=self.label_smoothing),
+            optimizer=OPTIMIZERS[self.optimizer],
+            lr=self.lr,
+            optimizer__weight_decay=self.weight_decay,
+            **({"optimizer__momentum": self.momentum} if self.optimizer == "sgd" else {}),
+            batch_size=self.batch_size,
+            iterator_train__shuffle=True,
+            # batch norm cannot learn from a single example
+            iterator_train__drop_last=len(y) % self.batch_size == 1 and len(y) > 1,
+            train_split=None,
+            device=str(self.device_),
+            verbose=0,
+            callbacks=[("keeper", keeper)],
+        )
+        net.initialize()
+        keeper.resume(net)
+        net.notify("on_train_begin", X=examples, y=None)
+        with contextlib.suppress(_StopTrainingError):
+            # not partial_fit, which would take a Ctrl-C for the end of the training
+            net.fit_loop(examples, epochs=max(0, self.epochs - len(keeper.history)))
+        self.history_ = keeper.history
+        self.best_epoch_ = keeper.best_epoch
+        self.last_state_ = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+        if self.keep == "best" and keeper.best_state:
+            network.load_state_dict(keeper.best_state)
+        network.eval()
+
+    def _class_weights(self, y: npt.NDArray[np.int64]) -> torch.Tensor | None:
+        if self.class_weight is None:
+            return None
+        counts = np.bincount(y, minlength=len(self.classes_))
+        return torch.tensor(len(y) / (len(counts) * counts), dtype=torch.float32, device=self.device_)
+
+    def prepare(self, x: torch.Tensor) -> torch.Tensor:
+        """A batch as the network takes it, from one as `inputs` gives it."""
+        x = self.scaler_(x)
+        return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+    def _per_clip(self, X: Any, function: Callable[[torch.Tensor], torch.Tensor]) -> npt.NDArray[np.float64]:
+        """Mean over its segments of what `function` gives for each clip: (n, numbers)."""
+        check_is_fitted(self, "network_")
+        shape = input_shape_of(X, segment_frames=self.segment_frames)
+        if shape != self.input_shape_:
+            raise ExperimentError(f"the network was trained on inputs of shape {self.input_shape_}, not {shape}")
+        self.network_.eval()
+        total: npt.NDArray[np.float64] | None = None
+        count = np.zeros(len(X))
+        with torch.inference_mode():
+            for x, owner in clip_batches(X, segment_frames=self.segment_frames, batch_size=max(32, self.batch_size)):
+                rows = function(self.prepare(x.to(self.device_))).double().cpu().numpy()
+                if total is None:
+                    total = np.zeros((len(X), rows.shape[1]))
+                np.add.at(total, owner, rows)
+                np.add.at(count, owner, 1)
+        if total is None:
+            raise ExperimentError("there are no clips to classify")
+        return np.asarray(total / count[:, np.newaxis])
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Class probabilities (n, classes), rows sum to 1."""
+        return self._per_clip(X, lambda x: torch.softmax(self.network_(x), dim=1))
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+
+    def embed(self, X: Any) -> FloatArray:
+        """The penultimate layer, averaged over each clip: (n, embedding_size) float32."""
+        return self._per_clip(X, lambda x: self.network_.embed(x)).astype(np.float32)
+
+    def save(self, folder: Path) -> None:
+        """Into `folder`: weights.safetensors (what predicts), last.safetensors (the last epoch), classifier.json."""
+        check_is_fitted(self, "network_")
+        folder.mkdir(parents=True, exist_ok=True)
+        card = {
+            "name": self.network,
+            "input_shape": self.input_shape_,
+            "labels": [str(label) for label in self.classes_],
+            "sizes": dict(self.sizes or {}),
+        }
+        kept = {name: tensor.detach().clone() for name, tensor in self.network_.state_dict().items()}
+        save_weights(self.network_, folder / "weights.safetensors", **card)
+        self.network_.load_state_dict(self.last_state_)
+        save_weights(self.network_, folder / "last.safetensors", **card)
+        self.network_.load_state_dict(kept)
+        settings = self.get_params(deep=False)
+        for name in ("checkpoint", "on_epoch"):
+            settings.pop(name)
+        content = {
+            "settings": settings,
+            "classes": self.classes_.tolist(),
+            "scaler": {"kind": self.scaler_.kind, "mean": self.scaler_.mean, "scale": self.scaler_.scale},
+            "history": self.history_,
+            "best_epoch": self.best_epoch_,
+        }
+        write_json(folder / "classifier.json", content)
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "cpu") -> NeuralClassifier:
+        """What `save` wrote. Raises WeightsError for weights of another network, ExperimentError for other files."""
+        content = read_json(folder / "classifier.json")
+        try:
+            loaded = cls(**{**content["settings"], "device": device})
+            arrays = {
+                name: None if content["scaler"][name] is None else np.asarray(content["scaler"][name], np.float32)
+                for name in ("mean", "scale")
+            }
+            loaded.scaler_ = Scaler(content["scaler"]["kind"], **arrays)
+            loaded.classes_ = np.asarray(content["classes"])
+            loaded.history_, loaded.best_epoch_ = content["history"], content["best_epoch"]
+        except (KeyError, TypeError) as error:
+            raise ExperimentError(f"{folder / 'classifier.json'}: no classifier that can be read: {error!r}") from error
+        network, card = load_weights(folder / "weights.safetensors")
+        if card.name != loaded.network or len(card.labels) != len(loaded.classes_):
+            raise WeightsError(
+                f"{folder / 'weights.safetensors'} holds {card.name} for {len(card.labels)} classes; "
+                f"classifier.json beside it asks for {loaded.network} and {len(loaded.classes_)}"
+            )
+        loaded.device_ = find_device(device)
+        loaded.network_ = network.to(loaded.device_).eval()
+        loaded.input_shape_ = tuple(card.input_shape)
+        loaded.n_parameters_ = count_parameters(network)
+        loaded.last_state_ = load_weights(folder / "last.safetensors")[0].state_dict()
+        return loaded
+
+
+def find_device(name: str) -> torch.device:
+    """'auto' is CUDA where there is one; anything else is taken at its word. Raises ExperimentError."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ExperimentError(f"device {name!r} cannot be used ({reason}); try --device auto or cpu") from error
+    return device
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 natively, which is about twice as fast."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return device.type == "cpu" and bool(supported())
+
+
+class _StopTrainingError(Exception):
+    """The patience is at its end."""
+
+
+class _SkorchNet(NeuralNet):  # type: ignore[misc]
+    """skorch's loop with augmentation, mixup, mixed precision and a network's own penalty."""
+
+    def __init__(self, *args: Any, keeper: _Keeper, **settings: Any) -> None:
+        self.keeper = keeper
+        super().__init__(*args, **settings)
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        self._set_training(True)
+        x, y = (part.to(self.device) for part in batch)
+        keeper, classifier = self.keeper, self.keeper.classifier
+        for augmentation in keeper.augmentations:
+            x = augmentation(x, generator=keeper.generator)
+        with torch.autocast(classifier.device_.type, dtype=torch.bfloat16, enabled=classifier.mixed_):
+            if classifier.mixup > 0:
+                x, first, second, share = mixup(x, y, alpha=classifier.mixup, generator=keeper.generator)
+                logits = self.module_(classifier.prepare(x)).float()
+                loss = share * self.criterion_(logits, first) + (1 - share) * self.criterion_(logits, second)
+            else:
+                logits = self.module_(classifier.prepare(x)).float()
+                loss = self.criterion_(logits, y)
+        penalty = self.module_.penalty()
+        if penalty is not None:
+            loss = loss + penalty
+        loss.backward()
+        if classifier.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.module_.parameters(), classifier.clip_norm)
+        keeper.seen(loss=float(loss.detach()), right=int((logits.argmax(1) == y).sum()), count=len(y))
+        return {"loss": loss, "y_pred": logits}
+
+
+class _Keeper(Callback):  # type: ignore[misc]
+    """Before an epoch: random numbers and learning rate. After it: validation, best weights, checkpoint, patience."""
+
+    def __init__(self, classifier: NeuralClassifier, examples: Examples, valid: Data | None) -> None:
+        self.classifier, self.examples, self.valid = classifier, examples, valid
+        self.augmentations = make_augmentations(classifier.augment)
+        self.generator = torch.Generator(device=classifier.device_)
+        self.history: list[dict[str, Any]] = []
+        self.best_state: dict[str, torch.Tensor] = {}
+        self.best_epoch: int | None = None
+        self._loss = self._right = self._count = 0.0
+        self._began = 0.0
+
+    def resume(self, net: _SkorchNet) -> None:
+        path = self.classifier.checkpoint
+        kept = read_progress(Path(path), key=self._key(), device=self.classifier.device_) if path else None
+        if kept is not None:
+            net.module_.load_state_dict(kept.state)
+            net.optimizer_.load_state_dict(kept.optimizer)
+            self.history, self.best_state, self.best_epoch = kept.history, kept.best_state, kept.best_epoch
+
+    def _key(self) -> str:
+        """What must be equal for a training to go on: the settings and the data's extent."""
+        settings = self.classifier.get_params()
+        for name in ("checkpoint", "on_epoch", "device"):
+            settings.pop(name)
+        return repr((sorted(settings.items(), key=str), len(self.examples), self.classifier.input_shape_))
+
+    def on_epoch_begin(self, net: _SkorchNet, **_: Any) -> None:
+        epoch = len(self.history)
+        if self._is_out_of_patience():
+            raise _StopTrainingError
+        seed = (self.classifier.seed * 1_000_003 + epoch) % 2**31
+        torch.manual_seed(seed)
+        self.generator.manual_seed(seed)
+        self.examples.generator.manual_seed(seed)
+        if self.classifier.schedule == "cosine":
+            rate = self.classifier.lr * 0.5 * (1 + math.cos(math.pi * epoch / self.classifier.epochs))
+            for group in net.optimizer_.param_groups:
+                group["lr"] = rate
+        self._loss = self._right = self._count = 0.0
+        self._began = time.perf_counter()
+
+    def seen(self, *, loss: float, right: int, count: int) -> None:
+        self._loss += loss * count
+        self._right += right
+        self._count += count
+
+    def on_epoch_end(self, net: _SkorchNet, **_: Any) -> None:
+        row: dict[str, Any] = {
+            "epoch": len(self.history) + 1,
+            "train_loss": self._loss / self._count,
+            "train_accuracy": self._right / self._count,
+        }
+        if not math.isfinite(row["train_loss"]):
+            raise ExperimentError(
+                f"the loss of {self.classifier.network} became {row['train_loss']} in epoch {row['epoch']}: "
+                f"try a smaller lr than {self.classifier.lr}, or clip_norm"
+            )
+        row |= self._validate()
+        row["seconds"] = time.perf_counter() - self._began
+        self.history.append(row)
+        if self.valid is not None and self._is_best(row):
+            self.best_epoch = row["epoch"]
+            self.best_state = {name: tensor.detach().clone() for name, tensor in net.module_.state_dict().items()}
+        if self.classifier.checkpoint:
+            progress = Progress(
+                state=net.module_.state_dict(),
+                optimizer=net.optimizer_.state_dict(),
+                best_state=self.best_state,
+                best_epoch=self.best_epoch,
+                history=self.history,
+            )
+            write_progress(Path(self.classifier.checkpoint), progress, key=self._key())
+        if self.classifier.on_epoch is not None:
+            self.classifier.on_epoch(row)
+
+    def _validate(self) -> dict[str, float]:
+        if self.valid is None:
+            return {}
+        X, y = self.valid
+        probabilities = self.classifier.predict_proba(X)
+        true = np.clip(probabilities[np.arange(len(y)), y], 1e-12, None)
+        return {
+            "valid_loss": float(-np.log(true).mean()),
+            "valid_accuracy": float((probabilities.argmax(axis=1) == y).mean()),
+        }
+
+    def _merit(self, row: Mapping[str, Any]) -> tuple[float, float]:
+        """Equal accuracies are told apart by the loss."""
+        monitor = self.classifier.monitor
+        return MONITORS[monitor] * row[monitor], -row["valid_loss"]
+
+    def _is_best(self, row: Mapping[str, Any]) -> bool:
+        if self.best_epoch is None:
+            return True
+        return self._merit(row) > self._merit(self.history[self.best_epoch - 1])
+
+    def _is_out_of_patience(self) -> bool:
+        patience = self.classifier.patience
+        if patience is None or self.best_epoch is None:
+            return False
+        return len(self.history) - self.best_epoch >= patience
