@@ -57,6 +57,22 @@ class Recurrent(Network):
     def embed(self, x: torch.Tensor) -> torch.Tensor:
         if x.ndim == 4:
             x = x.squeeze(1).transpose(1, 2)  # (batch, 338, 219)
+        if isinstance(self.recurrent, nn.RNN) and torch.onnx.is_in_onnx_export():
+            return _last_state_in_onnx(self.recurrent, x)
         states, _ = self.recurrent(x)  # (batch, steps, hidden)
         last: torch.Tensor = states[:, -1]
         return last
+
+
+def _last_state_in_onnx(rnn: nn.RNN, x: torch.Tensor) -> torch.Tensor:
+    """ONNX's own RNN, which PyTorch's exporter does not know: it would write every step out, 2,000 nodes for 338."""
+    y = x.transpose(0, 1)  # (steps, batch, numbers)
+    for w, r, b, c in rnn.all_weights:
+        y = torch.onnx.ops.symbolic(
+            "RNN",
+            (y, w.unsqueeze(0), r.unsqueeze(0), torch.cat([b, c]).unsqueeze(0)),
+            {"hidden_size": rnn.hidden_size},
+            dtype=y.dtype,
+            shape=(y.shape[0], 1, y.shape[1], rnn.hidden_size),
+        ).squeeze(1)
+    return y[-1]
