@@ -1,0 +1,85 @@
+"""The datasets, by name: `DATASETS`, and `load_dataset`, which says what to do when one is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from soundkin.catalogue import default_path
+from soundkin.errors import DatasetError, UnknownNameError
+from soundkin.lab.dataset import Dataset
+from soundkin.lab.datasets import folder, gtzan, gtzan_clips, gtzan_features, gtzan_spectrograms, library
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset that can be loaded: `load` takes the place named by --data and raises DatasetError."""
+
+    name: str
+    title: str
+    load: Callable[[Path], Dataset]
+    licence: str
+    citation: str
+    obtain: str
+    """What to name with --data, and where to get it."""
+    default: Callable[[], Path] | None = None
+    """Where it lies when no place is named; None: a place must be named."""
+
+
+_SOURCES = (
+    Source("gtzan", "GTZAN, audio", gtzan.load, gtzan.LICENCE, gtzan.CITATION, gtzan.OBTAIN),
+    Source(
+        "gtzan-features",
+        "GTZAN, table of 57 librosa features",
+        gtzan_features.load,
+        gtzan_features.LICENCE,
+        gtzan_features.CITATION,
+        gtzan_features.OBTAIN,
+    ),
+    Source(
+        "gtzan-spectrograms",
+        "GTZAN, grey spectrogram pictures",
+        gtzan_spectrograms.load,
+        gtzan_spectrograms.LICENCE,
+        gtzan_spectrograms.CITATION,
+        gtzan_spectrograms.OBTAIN,
+    ),
+    Source(
+        "gtzan-clips",
+        "GTZAN, some clips or excerpts as audio",
+        gtzan_clips.load,
+        gtzan_clips.LICENCE,
+        gtzan_clips.CITATION,
+        gtzan_clips.OBTAIN,
+    ),
+    Source("folder", "a folder of genre folders", folder.load, folder.LICENCE, folder.CITATION, folder.OBTAIN),
+    Source(
+        "library",
+        "a soundkin library, genres from tags",
+        library.load,
+        library.LICENCE,
+        library.CITATION,
+        library.OBTAIN,
+        default_path,
+    ),
+)
+DATASETS: dict[str, Source] = {source.name: source for source in _SOURCES}
+
+
+def load_dataset(name: str, data: Path | None) -> Dataset:
+    """The dataset `name` from the place `data`: a folder, or the file of a library.
+
+    Raises UnknownNameError, or DatasetError with what to do: name a place, obtain the files, mend what is wrong.
+    """
+    if name not in DATASETS:
+        raise UnknownNameError("dataset", name, DATASETS)
+    source = DATASETS[name]
+    if data is None:
+        if source.default is None:
+            raise DatasetError(f"{name} needs a place, --data DIR. To obtain it: {source.obtain}")
+        data = source.default()
+    place = data.expanduser()
+    if not place.exists():
+        raise DatasetError(f"{place}: no such file or folder. To obtain {name}: {source.obtain}")
+    return source.load(place)
