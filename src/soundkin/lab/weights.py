@@ -135,4 +135,7 @@ def _fill(network: Network, tensors: Mapping[str, torch.Tensor], path: Path, car
                 f"{path}: it holds {card}, another network than this one: {key} is "
                 f"{found or 'missing'} there and {wanted or 'missing'} here"
             )
-    network.load_state_dict(dict(tensors))
+    try:
+        network.load_state_dict(dict(tensors))
+    except WeightsError as error:  # of a head whose backbone is not the one it was trained on
+        raise WeightsError(f"{path}: {error}") from error

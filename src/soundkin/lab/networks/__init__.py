@@ -15,6 +15,7 @@ from soundkin.lab.networks.recurrent import Recurrent, RecurrentSizes
 from soundkin.lab.networks.resnet import ResNet, ResNetSizes
 from soundkin.lab.networks.s3_lstm import S3LSTM, S3LSTMSizes
 from soundkin.lab.networks.short_chunk import ShortChunkCNN, ShortChunkSizes
+from soundkin.lab.networks.transfer import Transfer, TransferSizes
 
 
 def _with(sizes: Any, network: Callable[..., Network]) -> Callable[..., Network]:
@@ -66,6 +67,9 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "s3-lstm": _with(S3LSTMSizes(), S3LSTM),
     "short-chunk-cnn": _with(ShortChunkSizes(), ShortChunkCNN),
     "mlp": _with(dense.MLP, dense.Dense),
+    "xception": _with(TransferSizes(), partial(Transfer, family="xception")),
+    "resnet50v2": _with(TransferSizes(), partial(Transfer, family="resnet50v2")),
+    "vgg19": _with(TransferSizes(), partial(Transfer, family="vgg19")),
 }
 """Name -> build(input_shape, classes, **sizes)."""
 

@@ -22,6 +22,18 @@ class Network(nn.Module):
     input_is_picture: bool = False
     """Whether its work is two-dimensional convolution, which runs faster with the channels last in memory."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.top: Network | None = None
+        """Of a network whose body is frozen, all that is trained: a network that takes `features(x)`.
+
+        Where the inputs are the same in every epoch, `features` need be computed only once.
+        """
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """(batch, numbers): what the frozen body makes of `x`, where there is one."""
+        raise NotImplementedError
+
     def embed(self, x: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
 
