@@ -1,0 +1,303 @@
+"""Methods of several runs in one table, S1's table 12 and S2's table 2 among its forms.
+
+Only runs with the same clips and the same splits are alike: those stand together, and each method is compared with the
+best of them on the clips that both were tested on, drawn in pairs. Runs that are not alike stand in tables of their
+own, with a warning: an accuracy over ten genres says nothing about one over six, nor a random split about artists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from soundkin.errors import ExperimentError, UnknownNameError
+from soundkin.lab.document import Block, Bullets, Facts, Heading, Table, Text, to_html, to_markdown, to_markdown_table
+from soundkin.lab.metrics import Interval, paired_difference
+from soundkin.lab.report import figures_of
+from soundkin.lab.results import MethodResult, RunResult, read_results
+from soundkin.lab.wording import NOTHING, leak_sentences, milliseconds, seconds, share, signed, table_of, whole
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One method of one run."""
+
+    run: RunResult
+    result: MethodResult
+    is_best: bool = False
+    """Highest test accuracy among its like."""
+    difference: Interval | None = None
+    """Its accuracy less the best one's, on the clips that both were tested on."""
+
+    @property
+    def approach(self) -> str:
+        return self.result.title
+
+    @property
+    def folder(self) -> str:
+        """Name of the run's folder, which tells two runs of one experiment apart."""
+        return self.run.folder.resolve().name
+
+    @property
+    def accuracy(self) -> Interval | None:
+        return self.result.accuracy
+
+    @property
+    def reported(self) -> float | None:
+        return self.result.method.reported.get("accuracy")
+
+    @property
+    def fits(self) -> str:
+        """'3', or '2 of 3' while some are missing."""
+        done, planned = len(self.result.fits), self.result.planned
+        return f"{done}" if done == planned else f"{done} of {planned}"
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Runs whose figures may be compared, and their methods in the order given."""
+
+    dataset: str
+    protocol: str
+    protocol_text: str
+    labels: tuple[str, ...]
+    quick: bool
+    rows: tuple[Row, ...]
+
+    @property
+    def clips(self) -> tuple[int, ...]:
+        return tuple(sorted({row.run.record.clips for row in self.rows}))
+
+    @property
+    def title(self) -> str:
+        return f"{self.dataset}, {self.protocol}, {len(self.labels)} classes" + (", --quick" if self.quick else "")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found. `warnings` say what must not be read as like with like."""
+
+    groups: tuple[Alike, ...]
+    warnings: tuple[str, ...]
+    source: str | None = None
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return tuple(row for group in self.groups for row in group.rows)
+
+    @property
+    def markdown(self) -> str:
+        return to_markdown("Comparison", self._blocks())
+
+    @property
+    def html(self) -> str:
+        return to_html("Comparison", self._blocks())
+
+    def _blocks(self) -> list[Block]:
+        blocks: list[Block] = [Text(warning, warning=True) for warning in self.warnings]
+        for group in self.groups:
+            blocks += [Heading(group.title), Facts(_facts(group)), FORMS[self.source](group.rows)]
+            splits = {(one.fit.seed, one.fit.fold): one.fit for row in group.rows for one in row.result.fits}
+            if splits:
+                leaks = [(fit.leak, fit.clips.get("test", 0)) for fit in splits.values()]
+                blocks.append(Bullets(leak_sentences(leaks)))
+        if any(row.difference for row in self.rows):
+            blocks.append(Text(_PAIRED))
+        return blocks
+
+
+_PAIRED = (
+    "Against the best: accuracy less that of the highest in the same table, on the clips that both were tested on, "
+    "with a paired 95 % bootstrap interval. One that holds 0 says that these clips cannot tell the two apart. The "
+    "highest of many is flattered by having been picked on the same clips."
+)
+
+
+def _facts(group: Alike) -> list[tuple[str, str]]:
+    seeds = dict.fromkeys(", ".join(map(str, row.run.record.seeds)) for row in group.rows)
+    return [
+        ("Split", group.protocol_text or group.protocol),
+        ("Clips", " or ".join(f"{clips:,}" for clips in group.clips)),
+        ("Seeds", " or ".join(seeds)),
+    ]
+
+
+def compare(folders: Iterable[Path], *, source: str | None = None) -> Comparison:
+    """Every method of these run folders; `source` is 's1' or 's2' for the columns of S1's table 12 or S2's table 2.
+
+    Raises UnknownNameError for another source, and ExperimentError for no folder or one that holds no run.
+    """
+    form = source.lower() if source else None
+    if form not in FORMS:
+        raise UnknownNameError("form of a comparison", str(source), [name for name in FORMS if name])
+    runs = _read(folders)
+    groups: dict[tuple[object, ...], list[RunResult]] = {}
+    for run in runs:
+        record = run.record
+        key = (record.dataset, record.protocol, record.protocol_text, record.labels, record.quick)
+        groups.setdefault(key, []).append(run)
+    alike = tuple(_alike(members) for members in groups.values())
+    return Comparison(alike, tuple(_warnings(alike)), form)
+
+
+def _read(folders: Iterable[Path]) -> list[RunResult]:
+    unique = list({Path(folder).resolve(): Path(folder) for folder in folders}.values())
+    if not unique:
+        raise ExperimentError("nothing to compare: name one or more run folders, such as `soundkin lab run` makes")
+    return [read_results(folder) for folder in unique]
+
+
+def _alike(runs: Sequence[RunResult]) -> Alike:
+    record = runs[0].record
+    pairs = [(run, method) for run in runs for method in run.methods]
+    done = [method for _, method in pairs if method.accuracy]
+    best = max(done, key=lambda method: method.accuracy.value if method.accuracy else 0.0, default=None)
+    rows = tuple(Row(run, method, method is best, _against(method, best)) for run, method in pairs)
+    return Alike(record.dataset, record.protocol, record.protocol_text, record.labels, record.quick, rows)
+
+
+def _against(method: MethodResult, best: MethodResult | None) -> Interval | None:
+    if best is None or method is best or method.outcomes is None or best.outcomes is None:
+        return None
+    return paired_difference(method.outcomes, best.outcomes)
+
+
+def _warnings(groups: Sequence[Alike]) -> list[str]:
+    warnings = []
+    if len(groups) > 1:
+        unlike = [
+            name
+            for name, values in (
+                ("dataset", {group.dataset for group in groups}),
+                ("protocol", {(group.protocol, group.protocol_text) for group in groups}),
+                ("classes", {group.labels for group in groups}),
+                ("--quick", {group.quick for group in groups}),
+            )
+            if len(values) > 1
+        ]
+        warnings.append(
+            f"These runs are not like with like ({', '.join(unlike)} differ): compare within a table, not between them."
+        )
+    for group in groups:
+        if group.quick:
+            warnings.append(f"{group.title}: quick runs only show that everything works; their figures mean nothing.")
+        if len(group.clips) > 1:
+            counts = " and ".join(map(str, group.clips))
+            warnings.append(f"{group.title}: the runs know different numbers of clips, {counts}; see their findings.")
+        some = [row.approach for row in group.rows if row.result.missing]
+        if some:
+            warnings.append(f"{group.title}: not finished: {', '.join(some)}.")
+        seeds = {(row.run.record.seeds, row.run.folds) for row in group.rows}
+        if len(seeds) > 1:
+            warnings.append(f"{group.title}: the runs were not repeated over the same seeds and folds.")
+    return warnings
+
+
+def _difference(row: Row) -> str:
+    if row.is_best:
+        return "best"
+    if row.difference is None:
+        return NOTHING
+    value, low, high, _ = row.difference
+    return f"{signed(value)} [{signed(low)}, {signed(high)}]"
+
+
+def _figure(name: str) -> Callable[[Row], str]:
+    """A cell of ours: one of the figures that sources report."""
+    form = whole if name == "parameters" else share
+    return lambda row: form(figures_of(row.result)[name])
+
+
+def _reported(name: str) -> Callable[[Row], str]:
+    """The cell beside it: what the source says."""
+    form = whole if name == "parameters" else share
+    return lambda row: form(row.result.method.reported.get(name))
+
+
+def _approaches(rows: Sequence[Row]) -> Callable[[Row], str]:
+    """The title of a method, with its run where several rows have the same title."""
+    titles = [row.approach for row in rows]
+    return lambda row: row.approach if titles.count(row.approach) == 1 else f"{row.approach} ({row.folder})"
+
+
+_Columns = dict[str, Callable[[Row], str]]
+
+
+def _every_figure(rows: Sequence[Row]) -> Table:
+    columns: _Columns = {
+        "Run": lambda row: row.folder,
+        "Method": lambda row: row.approach,
+        "Accuracy [95 %]": lambda row: str(row.accuracy or NOTHING),
+        "Against the best": _difference,
+        "Source": _reported("accuracy"),
+        "Validation": _figure("valid_accuracy"),
+        "Precision": _figure("precision"),
+        "Recall": _figure("recall"),
+        "F1": _figure("f1"),
+        "Parameters": _figure("parameters"),
+        "Training": lambda row: seconds(row.result.mean(lambda fit: fit.train_seconds)),
+        "Test, per clip": lambda row: milliseconds(row.result.mean(lambda fit: fit.test_ms)),
+        "Fits": lambda row: row.fits,
+    }
+    return table_of(columns, rows, left=2)
+
+
+def _s1_table_12(rows: Sequence[Row]) -> Table:
+    numbers = {id(row): str(i) for i, row in enumerate(rows, start=1)}
+    columns: _Columns = {
+        "No.": lambda row: numbers[id(row)],
+        "Approach": _approaches(rows),
+        "Validation Accuracy": _figure("valid_accuracy"),
+        "Testing Accuracy [95 %]": lambda row: str(row.accuracy or NOTHING),
+        "Number of parameters": _figure("parameters"),
+        "S1: validation": _reported("valid_accuracy"),
+        "S1: testing": _reported("accuracy"),
+        "S1: parameters": _reported("parameters"),
+        "Against the best": _difference,
+        "Fits": lambda row: row.fits,
+    }
+    return table_of(columns, rows, left=2)
+
+
+def _s2_table_2(rows: Sequence[Row]) -> Table:
+    columns: _Columns = {
+        "Model": _approaches(rows),
+        "Accuracy [95 %]": lambda row: str(row.accuracy or NOTHING),
+        "Precision": _figure("precision"),
+        "F1 score": _figure("f1"),
+        "Recall score": _figure("recall"),
+        "S2: accuracy": _reported("accuracy"),
+        "S2: precision": _reported("precision"),
+        "S2: F1": _reported("f1"),
+        "S2: recall": _reported("recall"),
+        "Against the best": _difference,
+        "Fits": lambda row: row.fits,
+    }
+    return table_of(columns, rows)
+
+
+FORMS: dict[str | None, Callable[[Sequence[Row]], Table]] = {
+    None: _every_figure,
+    "s1": _s1_table_12,
+    "s2": _s2_table_2,
+}
+"""Name -> table of rows; None is every figure there is."""
+
+
+def results_table(folders: Iterable[Path]) -> str:
+    """One Markdown table over all methods of these runs, as in docs/results.md: a line a method."""
+    rows = [Row(run, method) for run in _read(folders) for method in run.methods]
+    columns: _Columns = {
+        "Experiment": lambda row: row.run.record.name + (" (--quick)" if row.run.record.quick else ""),
+        "Method": lambda row: row.approach,
+        "Dataset": lambda row: row.run.record.dataset,
+        "Protocol": lambda row: row.run.record.protocol,
+        "Clips": lambda row: f"{row.run.record.clips:,}",
+        "Tested": lambda row: f"{row.accuracy.clips:,}" if row.accuracy else NOTHING,
+        "Seeds": lambda row: str(len({one.fit.seed for one in row.result.fits})),
+        "Fits": lambda row: row.fits,
+        "Accuracy [95 %]": lambda row: str(row.accuracy or NOTHING),
+        "Source": _reported("accuracy"),
+    }
+    return to_markdown_table(table_of(columns, rows, left=4)) + "\n"

@@ -1,0 +1,173 @@
+"""What came of a run: its folder, read and reckoned, for reports and comparisons."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from soundkin.errors import ExperimentError
+from soundkin.lab.metrics import (
+    Interval,
+    Outcomes,
+    Scores,
+    bootstrap_interval,
+    classification_report,
+    collect,
+    mean_scores,
+)
+from soundkin.lab.runs import Fit, Method, Predictions, RunRecord, read_fits, read_json, read_predictions, read_run
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """One fit with what it predicted. `history` and `searched` are empty where there was none."""
+
+    fit: Fit
+    folder: Path
+    predictions: Predictions
+    history: Sequence[Mapping[str, Any]] = ()
+    searched: Sequence[Mapping[str, Any]] = ()
+    """Results of the grid search: 'settings', 'score' and 'std'."""
+
+
+@dataclass(frozen=True, eq=False)
+class MethodResult:
+    """One method over all of its finished fits; figures are None while it has none."""
+
+    method: Method
+    fits: tuple[FitResult, ...]
+    planned: int
+    missing: tuple[tuple[int, int], ...]
+    """(seed, fold) of the fits that are not there."""
+    outcomes: Outcomes | None = None
+    accuracy: Interval | None = None
+    scores: Scores | None = None
+    """Means over seeds, the folds of a seed pooled."""
+
+    @property
+    def title(self) -> str:
+        return self.method.title or self.method.name
+
+    @property
+    def predictions(self) -> list[Predictions]:
+        return [result.predictions for result in self.fits]
+
+    def mean(self, of: Callable[[Fit], float | None]) -> float | None:
+        """Over the fits that have the figure."""
+        values = [value for result in self.fits if (value := of(result.fit)) is not None]
+        return float(np.mean(values)) if values else None
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """A run folder, read. `problems` says what in it cannot be used, a sentence each."""
+
+    folder: Path
+    record: RunRecord
+    methods: tuple[MethodResult, ...]
+    folds: int
+    experiment: Mapping[str, Any] = field(default_factory=dict)
+    """experiment.toml as run; empty where it cannot be read, for it only adds to what run.json says."""
+    problems: tuple[str, ...] = ()
+
+    @property
+    def fits(self) -> list[FitResult]:
+        return [result for method in self.methods for result in method.fits]
+
+    @property
+    def tested(self) -> int:
+        """Number of different clips that were tested."""
+        return len({id for result in self.fits for id in result.predictions.ids})
+
+
+def read_results(folder: Path) -> RunResult:
+    """A finished or a partial run. Raises ExperimentError for a folder that holds no run, or a damaged fit.json."""
+    record = read_run(folder)
+    experiment = _experiment(folder)
+    problems: list[str] = []
+    fits: list[FitResult] = []
+    for fit, path in read_fits(folder):
+        try:
+            fits.append(_read_fit(fit, path))
+        except ExperimentError as error:
+            problems.append(f"{error}. This fit is in no figure of this report")
+    folds = max((result.fit.fold + 1 for result in fits), default=1)
+    if isinstance(asked := experiment.get("folds"), int) and not record.quick:
+        folds = max(folds, asked)
+    return RunResult(
+        folder=folder,
+        record=record,
+        methods=tuple(_reckon(method, fits, seeds=record.seeds, folds=folds) for method in record.methods),
+        folds=folds,
+        experiment=experiment,
+        problems=tuple(problems),
+    )
+
+
+def _experiment(folder: Path) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError):
+        return tomllib.loads((folder / "experiment.toml").read_text(encoding="utf-8"))
+    return {}
+
+
+def _read_fit(fit: Fit, folder: Path) -> FitResult:
+    predictions = read_predictions(folder / "predictions.csv")
+    if not predictions.ids:
+        raise ExperimentError(f"{folder / 'predictions.csv'}: holds no clip")
+    if not np.isfinite(predictions.probabilities).all():
+        raise ExperimentError(f"{folder / 'predictions.csv'}: some probabilities are no numbers")
+    history, searched = (_rows(folder / name) for name in ("history.json", "search.json"))
+    return FitResult(
+        fit, folder, predictions, history, [_as_searched(row) for row in searched if row.get("score") is not None]
+    )
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    content = read_json(path)
+    if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
+        raise ExperimentError(f"{path}: is no list of rows; delete it and run again")
+    return content
+
+
+def _as_searched(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings may stand in a table of their own or beside the score."""
+    others = {name: value for name, value in row.items() if name not in ("score", "std", "folds", "settings")}
+    settings = flatten({**others, **row.get("settings", {})})
+    return {"settings": settings, "score": row["score"], "std": row.get("std")}
+
+
+def _reckon(method: Method, fits: Sequence[FitResult], *, seeds: Sequence[int], folds: int) -> MethodResult:
+    own = tuple(result for result in fits if result.fit.method == method.name)
+    planned = list(itertools.product(seeds, range(folds)))
+    done = {(result.fit.seed, result.fit.fold) for result in own}
+    missing = tuple(pair for pair in planned if pair not in done)
+    if not own:
+        return MethodResult(method, (), len(planned), missing)
+    by_seed: dict[int, list[Predictions]] = {}
+    for result in own:
+        by_seed.setdefault(result.fit.seed, []).append(result.predictions)
+    outcomes = collect(by_seed)
+    scores = mean_scores([classification_report(parts) for parts in by_seed.values()])
+    return MethodResult(method, own, len(planned), missing, outcomes, bootstrap_interval(outcomes), scores)
+
+
+def flatten(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables within tables as dotted names: {'sizes': {'hidden': 64}} -> {'sizes.hidden': 64}."""
+    return dict(_flat(settings))
+
+
+def _flat(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}.{inner}", item) for inner, item in _flat(value))
+        else:
+            yield name, value
