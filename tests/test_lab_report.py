@@ -315,11 +315,28 @@ def test_a_comparison_says_what_else_differs(finished, tmp_path):
     other = write_run(tmp_path / "other", clips=299, seeds=(0,))
     (other / "knn" / "seed-0-fold-0" / "fit.json").unlink()
     warnings = " ".join(compare([finished, other]).warnings)
-    for part in ("different numbers of clips, 299 and 300", "not finished: k-nearest", "same seeds and folds"):
+    for part in (
+        "different numbers of clips, 299 and 300",
+        "nearest neighbours in other (0 of 1 fits)",
+        "same seeds and folds",
+    ):
         assert part in warnings
     approaches = compare([finished, other], source="s1").markdown
     assert "cnn (table-12)" in approaches
     assert "cnn (other)" in approaches
+
+
+def test_methods_without_a_fit_have_no_line(finished, tmp_path):
+    begun = write_run(tmp_path / "begun", methods=(*METHODS, Method("ann", "ann")))
+    for path in begun.glob("[ka]nn/*/fit.json"):
+        path.unlink()
+    comparison = compare([begun, finished])
+    assert [row.approach for row in comparison.rows] == ["cnn", "cnn", "k-nearest neighbours"]
+    assert "ann in begun (0 of 2 fits)" in comparison.warnings[0]
+    assert len(results_table([begun]).splitlines()) == 3
+    (begun / "cnn" / "seed-0-fold-0" / "fit.json").unlink()
+    (begun / "cnn" / "seed-1-fold-0" / "fit.json").unlink()
+    assert "No fit is finished yet." in compare([begun]).markdown
 
 
 def test_nothing_cannot_be_compared():
@@ -330,7 +347,7 @@ def test_nothing_cannot_be_compared():
 def test_the_table_for_the_docs_has_a_line_a_method(finished):
     table = results_table([finished])
     accuracy = read_results(finished).methods[0].accuracy
-    cells = ["s1-table-12", "cnn", "gtzan-spectrograms", "s1", "300", "30", "2", "2", str(accuracy), "0.720"]
+    cells = ["s1-table-12", "cnn", "gtzan-spectrograms", "s1", "300", "30", "2", "2", "4", str(accuracy), "0.720"]
     assert row_of(table, "s1-table-12") == cells
     assert len(table.splitlines()) == 4
 

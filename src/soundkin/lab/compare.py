@@ -56,18 +56,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Alike:
-    """Runs whose figures may be compared, and their methods in the order given."""
+    """Runs whose figures may be compared, and those of their methods that have been tested, in the order given."""
 
     dataset: str
     protocol: str
     protocol_text: str
     labels: tuple[str, ...]
     quick: bool
+    runs: tuple[RunResult, ...]
     rows: tuple[Row, ...]
 
     @property
     def clips(self) -> tuple[int, ...]:
-        return tuple(sorted({row.run.record.clips for row in self.rows}))
+        return tuple(sorted({run.record.clips for run in self.runs}))
 
     @property
     def title(self) -> str:
@@ -97,7 +98,8 @@ class Comparison:
     def _blocks(self) -> list[Block]:
         blocks: list[Block] = [Text(warning, warning=True) for warning in self.warnings]
         for group in self.groups:
-            blocks += [Heading(group.title), Facts(_facts(group)), FORMS[self.source](group.rows)]
+            table = FORMS[self.source](group.rows) if group.rows else Text("No fit is finished yet.")
+            blocks += [Heading(group.title), Facts(_facts(group)), table]
             splits = {(one.fit.seed, one.fit.fold): one.fit for row in group.rows for one in row.result.fits}
             if splits:
                 leaks = [(fit.leak, fit.clips.get("test", 0)) for fit in splits.values()]
@@ -115,7 +117,7 @@ _PAIRED = (
 
 
 def _facts(group: Alike) -> list[tuple[str, str]]:
-    seeds = dict.fromkeys(", ".join(map(str, row.run.record.seeds)) for row in group.rows)
+    seeds = dict.fromkeys(", ".join(map(str, run.record.seeds)) for run in group.runs)
     return [
         ("Split", group.protocol_text or group.protocol),
         ("Clips", " or ".join(f"{clips:,}" for clips in group.clips)),
@@ -150,11 +152,11 @@ def _read(folders: Iterable[Path]) -> list[RunResult]:
 
 def _alike(runs: Sequence[RunResult]) -> Alike:
     record = runs[0].record
-    pairs = [(run, method) for run in runs for method in run.methods]
-    done = [method for _, method in pairs if method.accuracy]
-    best = max(done, key=lambda method: method.accuracy.value if method.accuracy else 0.0, default=None)
-    rows = tuple(Row(run, method, method is best, _against(method, best)) for run, method in pairs)
-    return Alike(record.dataset, record.protocol, record.protocol_text, record.labels, record.quick, rows)
+    done = [(run, method) for run in runs for method in run.methods if method.accuracy]
+    best = max((method for _, method in done), key=lambda method: figures_of(method)["accuracy"] or 0.0, default=None)
+    rows = tuple(Row(run, method, method is best, _against(method, best)) for run, method in done)
+    what = record.dataset, record.protocol, record.protocol_text, record.labels, record.quick
+    return Alike(*what, tuple(runs), rows)
 
 
 def _against(method: MethodResult, best: MethodResult | None) -> Interval | None:
@@ -185,10 +187,15 @@ def _warnings(groups: Sequence[Alike]) -> list[str]:
         if len(group.clips) > 1:
             counts = " and ".join(map(str, group.clips))
             warnings.append(f"{group.title}: the runs know different numbers of clips, {counts}; see their findings.")
-        some = [row.approach for row in group.rows if row.result.missing]
-        if some:
-            warnings.append(f"{group.title}: not finished: {', '.join(some)}.")
-        seeds = {(row.run.record.seeds, row.run.folds) for row in group.rows}
+        unfinished = [
+            f"{method.title} in {run.folder.resolve().name} ({len(method.fits)} of {method.planned} fits)"
+            for run in group.runs
+            for method in run.methods
+            if method.missing
+        ]
+        if unfinished:
+            warnings.append(f"{group.title}: not finished: {', '.join(unfinished)}.")
+        seeds = {(run.record.seeds, run.folds) for run in group.runs}
         if len(seeds) > 1:
             warnings.append(f"{group.title}: the runs were not repeated over the same seeds and folds.")
     return warnings
@@ -236,6 +243,7 @@ def _every_figure(rows: Sequence[Row]) -> Table:
         "Recall": _figure("recall"),
         "F1": _figure("f1"),
         "Parameters": _figure("parameters"),
+        "Epochs": lambda row: whole(row.result.mean(lambda fit: fit.epochs)),
         "Training": lambda row: seconds(row.result.mean(lambda fit: fit.train_seconds)),
         "Test, per clip": lambda row: milliseconds(row.result.mean(lambda fit: fit.test_ms)),
         "Fits": lambda row: row.fits,
@@ -286,8 +294,8 @@ FORMS: dict[str | None, Callable[[Sequence[Row]], Table]] = {
 
 
 def results_table(folders: Iterable[Path]) -> str:
-    """One Markdown table over all methods of these runs, as in docs/results.md: a line a method."""
-    rows = [Row(run, method) for run in _read(folders) for method in run.methods]
+    """One Markdown table over all tested methods of these runs, as in docs/results.md: a line a method."""
+    rows = [Row(run, method) for run in _read(folders) for method in run.methods if method.accuracy]
     columns: _Columns = {
         "Experiment": lambda row: row.run.record.name + (" (--quick)" if row.run.record.quick else ""),
         "Method": lambda row: row.approach,
@@ -297,6 +305,7 @@ def results_table(folders: Iterable[Path]) -> str:
         "Tested": lambda row: f"{row.accuracy.clips:,}" if row.accuracy else NOTHING,
         "Seeds": lambda row: str(len({one.fit.seed for one in row.result.fits})),
         "Fits": lambda row: row.fits,
+        "Epochs": lambda row: whole(row.result.mean(lambda fit: fit.epochs)),
         "Accuracy [95 %]": lambda row: str(row.accuracy or NOTHING),
         "Source": _reported("accuracy"),
     }

@@ -62,7 +62,7 @@ def _head(result: RunResult) -> list[Block]:
         ("Protocol", f"{record.protocol}: {record.protocol_text}" if record.protocol_text else record.protocol),
         ("Seeds", f"{seeds}; {result.folds} folds each" if result.folds > 1 else seeds),
         ("Fitted on", "training and validation part together, but for networks" if together else ""),
-        ("Clips tested", f"{result.tested:,} different ones"),
+        ("Clips tested", f"{result.tested:,} different ones" if result.tested else ""),
         ("Run", f"{record.name}, begun {record.started}"),
         ("Machine", record.machine),
         ("Versions", ", ".join(f"{name} {version}" for name, version in record.versions.items())),
@@ -160,7 +160,8 @@ def _devices(result: RunResult) -> str:
 def _beside_the_source(result: RunResult) -> list[Block]:
     """Every figure that a source reports, beside ours."""
     rows = []
-    for method in result.methods:
+    done = [method for method in result.methods if method.accuracy]
+    for method in done:
         ours = figures_of(method)
         for name, reported in method.method.reported.items():
             form = whole if name == "parameters" else share
@@ -168,7 +169,7 @@ def _beside_the_source(result: RunResult) -> list[Block]:
             gap = None if here is None else here - reported
             difference = signed(gap, digits=0 if name == "parameters" else 3)
             rows.append((method.title, NAMES.get(name, name), form(reported), form(here), difference))
-    if not any(set(method.method.reported) - {"accuracy"} for method in result.methods):
+    if not any(set(method.method.reported) - {"accuracy"} for method in done):
         return []
     head = ("Method", "Figure", "Source", "Here", "Difference")
     return [Heading("Beside the source"), Table(head, rows, "llrrr")]
