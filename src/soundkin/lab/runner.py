@@ -117,19 +117,13 @@ def run_experiment(
     splits = {seed: make_splits(dataset, protocol, seed=seed, folds=experiment.folds) for seed in experiment.seeds}
     dataset = next(iter(splits.values()))[0]  # before anything slow: with the classes of the protocol only
     _check_methods(experiment, only)
-    listener.stage(f"{experiment.representation} of {len(dataset)} clips", total=len(dataset))
-    dataset, X = represent(
-        dataset,
-        experiment.representation,
-        settings=experiment.representation_settings,
-        cache=cache,
-        workers=workers,
-        progress=lambda done, total: listener.detail(f"{done} of {total}"),
-    )
+    dataset, arrays = _represent(dataset, experiment, only, cache=cache, workers=workers, listener=listener)
     splits = {seed: make_splits(dataset, protocol, seed=seed, folds=experiment.folds) for seed in experiment.seeds}
-    _begin(out, experiment, dataset, X, quick=quick)
+    if PROTOCOLS[protocol].folds:
+        experiment = dataclasses.replace(experiment, folds=len(next(iter(splits.values()))[1]))
+    _begin(out, experiment, dataset, quick=quick)
     jobs = [
-        _Job(out, experiment, dataset, X, method, seed, fold, split, device, listener)
+        _Job(out, experiment, dataset, arrays[_heard(experiment, method)], method, seed, fold, split, device, listener)
         for seed in experiment.seeds
         for method in experiment.methods
         if not only or method.name in only
@@ -160,6 +154,44 @@ def _quick(experiment: Experiment) -> Experiment:
     )
 
 
+_Heard = tuple[str, str]
+"""A representation and its settings as JSON."""
+
+
+def _heard(experiment: Experiment, method: Method) -> _Heard:
+    if method.representation:
+        return method.representation, json.dumps(method.representation_settings, sort_keys=True)
+    return experiment.representation, json.dumps(experiment.representation_settings, sort_keys=True)
+
+
+def _represent(
+    dataset: Dataset,
+    experiment: Experiment,
+    only: Sequence[str],
+    *,
+    cache: Path | None,
+    workers: int | None,
+    listener: Listener,
+) -> tuple[Dataset, dict[_Heard, npt.NDArray[Any]]]:
+    """Every representation that a method asks for, of the clips that have all of them."""
+    wanted = dict.fromkeys(
+        _heard(experiment, method) for method in experiment.methods if not only or method.name in only
+    )
+    made = {}
+    for name, settings in wanted:
+        listener.stage(f"{name} of {len(dataset)} clips", total=len(dataset))
+        dataset, X = represent(
+            dataset,
+            name,
+            settings=json.loads(settings),
+            cache=cache,
+            workers=workers,
+            progress=lambda done, total: listener.detail(f"{done} of {total}"),
+        )
+        made[name, settings] = dict(zip(dataset.ids, range(len(dataset)), strict=True)), X
+    return dataset, {heard: X[[row[id] for id in dataset.ids]] for heard, (row, X) in made.items()}
+
+
 def _check_methods(experiment: Experiment, only: Sequence[str]) -> None:
     """A wrong name or setting in the last line of the table shows now, not after hours."""
     names = [method.name for method in experiment.methods]
@@ -174,9 +206,9 @@ def _check_methods(experiment: Experiment, only: Sequence[str]) -> None:
                 raise ExperimentError(f"{method.name}: its grid names {name!r}, which {method.estimator} has not")
 
 
-def _begin(out: Path, experiment: Experiment, dataset: Dataset, X: npt.NDArray[Any], *, quick: bool) -> None:
+def _begin(out: Path, experiment: Experiment, dataset: Dataset, *, quick: bool) -> None:
     """Write what describes the run, or see that the folder holds the same one."""
-    contents = {id: _hash_rows([row]) for id, row in zip(dataset.ids, X, strict=True)}
+    contents = {clip.id: _content(dataset, i) for i, clip in enumerate(dataset.clips)}
     plain = {key: value for key, value in dataclasses.asdict(experiment).items() if key not in ("title", "notes")}
     what = json.dumps([plain, quick, contents, [clip.label for clip in dataset.clips]], sort_keys=True, default=str)
     fingerprint = hashlib.sha256(what.encode()).hexdigest()[:16]
@@ -195,7 +227,7 @@ def _begin(out: Path, experiment: Experiment, dataset: Dataset, X: npt.NDArray[A
         title=experiment.title,
         source=experiment.source,
         dataset=experiment.dataset,
-        representation=experiment.representation,
+        representation=experiment.representation,  # of methods that name none of their own
         protocol=experiment.protocol,
         protocol_text=PROTOCOLS[experiment.protocol].text,
         labels=dataset.labels,
@@ -215,11 +247,16 @@ def _begin(out: Path, experiment: Experiment, dataset: Dataset, X: npt.NDArray[A
     write_json(out / "run.json", record)
 
 
-def _hash_rows(rows: list[npt.NDArray[Any]]) -> str:
+def _content(dataset: Dataset, i: int) -> str:
+    """SHA-256 of a clip's audio file, or of what the dataset has of it."""
     digest = hashlib.sha256()
-    for row in rows:
-        digest.update(np.ascontiguousarray(row).data)
-    return digest.hexdigest()[:16]
+    path = dataset.clips[i].path
+    if path is not None:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    for name in sorted(dataset.arrays):
+        digest.update(np.ascontiguousarray(dataset.arrays[name][i]).data)
+    return digest.hexdigest()
 
 
 def _fit(job: _Job) -> None:

@@ -85,6 +85,9 @@ class Method:
     reported: Mapping[str, float] = field(default_factory=dict)
     """Figures of the source: 'accuracy', 'valid_accuracy', 'parameters', 'precision', 'recall', 'f1'."""
     title: str = ""
+    representation: str = ""
+    """Where it differs from the experiment's."""
+    representation_settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ alone, so a fit that was killed and goes on ends where an undisturbed one would 
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -252,16 +253,18 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Into `folder`: weights.safetensors (what predicts), last.safetensors (the last epoch), classifier.json."""
         check_is_fitted(self, "network_")
         folder.mkdir(parents=True, exist_ok=True)
-        card = {
-            "name": self.network,
-            "input_shape": self.input_shape_,
-            "labels": [str(label) for label in self.classes_],
-            "sizes": dict(self.sizes or {}),
-        }
+        write = functools.partial(
+            save_weights,
+            self.network_,
+            name=self.network,
+            input_shape=self.input_shape_,
+            labels=[str(label) for label in self.classes_],
+            sizes=dict(self.sizes or {}),
+        )
         kept = {name: tensor.detach().clone() for name, tensor in self.network_.state_dict().items()}
-        save_weights(self.network_, folder / "weights.safetensors", **card)
+        write(folder / "weights.safetensors")
         self.network_.load_state_dict(self.last_state_)
-        save_weights(self.network_, folder / "last.safetensors", **card)
+        write(folder / "last.safetensors")
         self.network_.load_state_dict(kept)
         settings = self.get_params(deep=False)
         for name in ("checkpoint", "on_epoch"):

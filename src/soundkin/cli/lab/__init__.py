@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from soundkin.cli.lab import compare, list_, run
+from soundkin.cli.lab import compare, list_, report, run
 from soundkin.errors import InputError
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "list": list_.run,
     "run": run.run,
     "compare": compare.run,
+    "report": report.run,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)

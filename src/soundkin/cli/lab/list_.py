@@ -65,7 +65,7 @@ def _representations() -> list[tuple[str, ...]]:
 def _estimators() -> list[tuple[str, ...]]:
     from soundkin.lab.estimators import ESTIMATORS, is_neural
 
-    return [(name, "network" if is_neural(name) else "classical") for name in ESTIMATORS] + [("ensemble", "several")]
+    return [*((name, "network" if is_neural(name) else "classical") for name in ESTIMATORS), ("ensemble", "several")]
 
 
 def _augmentations() -> list[tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from soundkin.cli.output import plain
 
 if TYPE_CHECKING:
     from soundkin.lab.runner import Listener
+
+_LINE_EVERY = 30.0  # s between two lines of detail where there is no terminal
 
 
 def run(
@@ -81,6 +84,13 @@ def _listener() -> Iterator[Listener]:
             def step(self, text: str) -> None:
                 print(plain(text), file=sys.stderr, flush=True)
 
+            def detail(self, text: str) -> None:
+                nonlocal said
+                if time.monotonic() - said > _LINE_EVERY:
+                    said = time.monotonic()
+                    print(f"  {plain(text)}", file=sys.stderr, flush=True)
+
+        said = time.monotonic()
         yield Lines()
         return
     from rich.console import Console
