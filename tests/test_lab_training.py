@@ -205,7 +205,7 @@ def test_scaling() -> None:
 
 
 def test_whole_artists_are_held_out() -> None:
-    X, y = blobs(60)
+    _, y = blobs(60)
     groups = np.arange(60) // 4
     rows = np.arange(60)[:, None]
     train, _, (held, _) = hold_out(rows, y, share=0.2, groups=groups, seed=0)
