@@ -48,8 +48,10 @@ def load(folder: Path) -> Dataset:
 
 def _read(path: Path) -> tuple[npt.NDArray[np.uint8], list[str], list[str]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not hasattr(file, "files"):
+        # opened here, for np.load leaves a damaged archive open
+        with path.open("rb") as stream:
+            file = np.load(stream, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
                 raise DatasetError(f"{path}: one bare array, not an .npz file with images, clip and genre")
             missing = [name for name in ("images", "clip", "genre") if name not in file.files]
             if missing:

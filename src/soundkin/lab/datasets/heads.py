@@ -24,6 +24,7 @@ from soundkin.errors import (
 from soundkin.tags import Tags, read_tags
 
 _MOST_CHUNKS = 64
+_LONGEST_LIST = 65536  # bytes
 
 
 def read_head(path: Path) -> Tags:
@@ -54,7 +55,7 @@ def read_head(path: Path) -> Tags:
 
 
 def _wave_has_tags(path: Path, file: IO[bytes]) -> bool:
-    """Whether a RIFF file has chunks that hold tags. Raises DamagedError where samples or their format are missing."""
+    """Whether a RIFF file may name its artist. Raises DamagedError where samples or their format are missing."""
     size = file.seek(0, 2)
     position, known, samples, tags = 12, False, False, False
     for _ in range(_MOST_CHUNKS):
@@ -67,7 +68,8 @@ def _wave_has_tags(path: Path, file: IO[bytes]) -> bool:
             _, channels, sr = struct.unpack("<HHI", file.read(8).ljust(8, b"\0"))
             known = channels > 0 and sr > 0
         samples |= name == b"data" and length > 0 and position + 8 < size
-        tags |= name in (b"LIST", b"id3 ", b"ID3 ")
+        # most lists name only the program that wrote the file
+        tags |= name in (b"id3 ", b"ID3 ") or (name == b"LIST" and b"IART" in file.read(min(length, _LONGEST_LIST)))
         position += 8 + length + length % 2
     if not (known and samples):
         raise DamagedError(path, f"a WAV file without {'samples' if known else 'a format of samples'}")
