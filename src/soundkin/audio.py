@@ -116,7 +116,7 @@ def open_audio(path: str | os.PathLike[str]) -> Iterator[AudioSource]:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size == 0:
                 raise EmptyFileError(path, "the file is empty (0 bytes)")
-            with _open_container(path, file) as container:
+            with open_container(path, file) as container:
                 yield AudioSource(path, file, container)
     except FileNotFoundError as error:
         raise VanishedError(path, "the file is no longer there") from error
@@ -139,7 +139,11 @@ class _Reader:
             return -errno.EINVAL  # what FFmpeg expects of a seek that fails
 
 
-def _open_container(path: Path, file: IO[bytes]) -> av.container.InputContainer:
+def open_container(path: Path, file: IO[bytes]) -> av.container.InputContainer:
+    """Open `file`, which is that of `path`, as one of the containers that are read; to be closed by the caller.
+
+    Raises DamagedError or NotAudioError.
+    """
     try:
         return av.open(
             _Reader(file), mode="r", metadata_errors="surrogateescape", options={"format_whitelist": _CONTAINERS}

@@ -46,8 +46,8 @@ def same_recording(a: bytes, b: bytes) -> bool:
 
 def difference(a: bytes, b: bytes) -> float:
     """Share of differing bits at the best common offset: near 0 the same, near 0.5 unrelated; 1 not comparable."""
-    times_a, codes_a = _unpack(a)
-    times_b, codes_b = _unpack(b)
+    times_a, codes_a = unpack(a)
+    times_b, codes_b = unpack(b)
     if len(times_a) < ENOUGH or len(times_b) < ENOUGH:
         return 1.0
     last = int(max(times_a[-1], times_b[-1])) + 2 * OFFSETS + 1
@@ -89,7 +89,7 @@ def _edges(window: int, sr: int) -> npt.NDArray[np.intp]:
     return np.searchsorted(np.fft.rfftfreq(window, 1 / sr), BANDS)
 
 
-def _unpack(data: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+def unpack(data: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
     """Times (n,) in hops, ascending, and codes (n,) of a fingerprint; damaged data gives what can be read of it."""
     times, codes, position = [], [], 0
     while position + _HEAD.size <= len(data):

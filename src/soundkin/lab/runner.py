@@ -28,7 +28,7 @@ from soundkin.lab.dataset import Dataset
 from soundkin.lab.datasets import load_dataset
 from soundkin.lab.estimators import is_neural, make_estimator
 from soundkin.lab.experiment import Experiment, to_toml
-from soundkin.lab.leaks import find_leaks
+from soundkin.lab.leaks import find_duplicates, find_leaks
 from soundkin.lab.report import write_report
 from soundkin.lab.representations import represent
 from soundkin.lab.runs import (
@@ -44,7 +44,7 @@ from soundkin.lab.runs import (
     write_text,
 )
 from soundkin.lab.search import inner_folds, search
-from soundkin.lab.splits import PROTOCOLS, Split, default_protocol, make_splits
+from soundkin.lab.splits import PROTOCOLS, Split, default_protocol, inseparable, make_splits
 from soundkin.lab.storage import save_estimator
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "skorch", "librosa", "keras")
@@ -83,6 +83,9 @@ class _Job:
     seed: int
     fold: int
     split: Split
+    groups: npt.NDArray[np.int64] | None
+    """Clips that belong on one side when the fitting part is split further; None where no artist is known."""
+    duplicates: tuple[tuple[str, ...], ...]
     device: str
     listener: Listener
 
@@ -122,8 +125,22 @@ def run_experiment(
     if PROTOCOLS[protocol].folds:
         experiment = dataclasses.replace(experiment, folds=len(next(iter(splits.values()))[1]))
     _begin(out, experiment, dataset, quick=quick)
+    groups, duplicates = inseparable(dataset), find_duplicates(dataset)
     jobs = [
-        _Job(out, experiment, dataset, arrays[_heard(experiment, method)], method, seed, fold, split, device, listener)
+        _Job(
+            run=out,
+            experiment=experiment,
+            dataset=dataset,
+            X=arrays[_heard(experiment, method)],
+            method=method,
+            seed=seed,
+            fold=fold,
+            split=split,
+            groups=groups,
+            duplicates=duplicates,
+            device=device,
+            listener=listener,
+        )
         for seed in experiment.seeds
         for method in experiment.methods
         if not only or method.name in only
@@ -263,7 +280,7 @@ def _fit(job: _Job) -> None:
     """Choose, fit, test, keep."""
     experiment, split, y = job.experiment, job.split, job.dataset.y
     neural = is_neural(job.method.estimator)
-    groups = job.dataset.groups
+    groups = job.groups
     together = experiment.fit_on_valid and not neural
     fitted = np.concatenate([split.train, split.valid]) if together else split.train
     chosen = _choose(job, fitted, groups) if job.method.grid else {}
@@ -303,7 +320,7 @@ def _fit(job: _Job) -> None:
         parameters=getattr(estimator, "n_parameters_", None),
         train_seconds=seconds,
         test_ms=per_clip,
-        leak=find_leaks(job.dataset, split),
+        leak=find_leaks(job.dataset, split, duplicates=job.duplicates),
         epochs=len(history) if history else None,
         best_epoch=getattr(estimator, "best_epoch_", None),
         chosen=chosen,

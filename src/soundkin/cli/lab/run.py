@@ -76,6 +76,7 @@ def _listener() -> Iterator[Listener]:
     from soundkin.lab.runner import Silence
 
     if not sys.stderr.isatty():
+        said = time.monotonic()
 
         class Lines(Silence):
             def stage(self, text: str, *, total: int) -> None:
@@ -90,7 +91,6 @@ def _listener() -> Iterator[Listener]:
                     said = time.monotonic()
                     print(f"  {plain(text)}", file=sys.stderr, flush=True)
 
-        said = time.monotonic()
         yield Lines()
         return
     from rich.console import Console

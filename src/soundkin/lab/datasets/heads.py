@@ -13,7 +13,7 @@ from typing import IO
 import av.error
 
 # the one place that opens containers, with its list of those that carry their own sound
-from soundkin.audio import _open_container
+from soundkin.audio import open_container
 from soundkin.errors import (
     DamagedError,
     EmptyFileError,
@@ -41,7 +41,7 @@ def read_head(path: Path) -> Tags:
                 _check_au(path, file, head)
                 return Tags()
             file.seek(0)
-            with _open_container(path, file) as container:
+            with open_container(path, file) as container:
                 stream = container.streams.best("audio")
                 if stream is None:
                     raise NoAudioStreamError(path, "it holds no audio stream")

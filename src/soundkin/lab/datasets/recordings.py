@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from soundkin.fingerprint import _unpack, same_recording
+from soundkin.fingerprint import unpack, same_recording
 
 _SHARED = 3  # words that two fingerprints must share to be compared
 _COMMON = 20  # a word in more clips than this is a drone or a click, and tells nothing
@@ -44,7 +44,7 @@ def same_recordings(prints: Mapping[str, bytes]) -> list[tuple[str, str]]:
 
 def _words(heard: bytes) -> npt.NDArray[np.int64]:
     """The different words of one fingerprint; codes that are digital silence are in none."""
-    times, codes = _unpack(heard)
+    times, codes = unpack(heard)
     wide = codes.astype(np.int64)
     follows = (np.diff(times) == 1) & (wide[:-1] > 0) & (wide[1:] > 0)
     return np.unique(((wide[:-1] << 16) | wide[1:])[follows])
