@@ -1,4 +1,4 @@
-"""A CNN for three to four seconds of log-mel spectrogram, made for small collections: 208,000 parameters.
+"""A CNN for three to four seconds of log-mel spectrogram, made for small collections: 180,000 parameters for 96 bands.
 
 After the short-chunk CNN of Won et al. 2020 (arXiv:2006.00751), with a quarter of its channels and, as in musicnn
 (Pons & Serra 2019, arXiv:1909.06654), both the mean and the maximum over time. A track is heard segment by segment.
