@@ -49,10 +49,13 @@ def test_a_table_gets_its_figures_and_the_rest_is_left_out_with_a_reason(tmp_pat
 
 
 def test_the_same_seed_gives_the_same_files(tmp_path: Path) -> None:
+    made = table(classes=2)
+    pictures = np.random.default_rng(0).integers(0, 256, (len(made), 8, 8)).astype(np.uint8)
+    made = Dataset("made", made.clips, "", "", arrays={**made.arrays, "picture": pictures}, columns=COLUMNS)
     for folder in ("a", "b"):
-        explore(table(classes=2), tmp_path / folder, seed=3)
+        explore(made, tmp_path / folder, seed=3)
     files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file())
-    assert len(files) == len(OF_A_TABLE) + 2
+    assert len(files) == len(OF_A_TABLE) + 3
     for file in files:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
 

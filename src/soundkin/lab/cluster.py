@@ -142,7 +142,7 @@ def _study(table: FeatureTable, clusters: tuple[int, int], *, quick: bool, seed:
     null = clustering.without_structure(space, seed=seed)
     low, high = clusters
     at = min(max(S2_CLUSTERS, low), high)
-    numbers = [n for n in range(low, high + 1) if not quick or n in (*_QUICK, at)]
+    numbers = [n for n in range(low, high + 1) if not quick or n in (*_QUICK, at, high)]
     whole = space.components.shape[1]
     names = {2: _in_components(2), whole: f"All {space.Z.shape[1]} features"}
 
@@ -221,7 +221,8 @@ def _write_up(
             ("Seed", str(seed)),
         ]
     )
-    page.heading(f"S2's settings, {study.at} clusters in two principal components")
+    unlike = "" if study.at == S2_CLUSTERS else f" (S2: {S2_CLUSTERS})"
+    page.heading(f"S2's settings, {study.at} clusters{unlike} in two principal components")
     rows = [_line(row, s2=True) for row in study.s2]
     own = study.own[_in_components(2)]
     everywhere = clustering.separation(space.Z, y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,7 @@ def run(
     between = parse_clusters(clusters)
     loaded = load_dataset(dataset, data)
     folder = out or Path("clusters") / loaded.name
+    print("a thousand clips take about a minute …", file=sys.stderr, flush=True)
     with counting("features") as progress:
         found = cluster(
             loaded,
