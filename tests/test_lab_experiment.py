@@ -54,7 +54,11 @@ def test_the_experiments_that_come_along_name_what_exists(name: str) -> None:
     assert experiment.protocol in ("", *PROTOCOLS)
     for method in experiment.methods:
         assert method.representation in ("", *REPRESENTATIONS)
-        make_estimator(method.estimator, **experiment.settings_of(method))
+        settings = experiment.settings_of(method)
+        if "of" in settings:
+            assert set(settings["of"]) < {other.name for other in experiment.methods}
+            continue
+        make_estimator(method.estimator, **settings)
         for setting in method.grid:
             if is_neural(method.estimator):
                 make_estimator(method.estimator, **{setting.split(".")[0]: None})
@@ -82,14 +86,20 @@ def test_a_file_is_read_and_written_back(tmp_path: Path) -> None:
 def test_overrides(tmp_path: Path) -> None:
     file = write(tmp_path, TEXT)
     changed = load_experiment(
-        file, overrides=["seeds=[7]", "protocol=k-fold", "sizes.hidden=8", "search_settings.epochs=2", "n_neighbors=9"]
+        file, overrides=["seeds=[7]", "protocol=k-fold", "search_settings.epochs=2", "seed=8", "n_neighbors=9"]
     )
     assert changed.seeds == (7,)
     assert changed.protocol == "k-fold"
     assert changed.search_settings == {"epochs": 2}
-    for method in changed.methods:
-        assert changed.settings_of(method)["sizes"] == {"hidden": 8}
-        assert changed.settings_of(method)["n_neighbors"] == 9
+    knn, lda = changed.methods
+    assert changed.settings_of(knn) == {"seed": 8, "n_neighbors": 9}
+    assert changed.settings_of(lda) == {"seed": 8}  # which has no neighbours
+    with pytest.raises(ExperimentError, match="nor one of its methods has sizes"):
+        load_experiment(file, overrides=["sizes.hidden=8"])
+    network = load_experiment("s1-table-3", overrides=["sizes.hidden=8", "epochs=2"])
+    for method in network.methods:
+        assert network.settings_of(method)["sizes"]["hidden"] == 8
+        assert network.settings_of(method)["epochs"] == 2
 
 
 @pytest.mark.parametrize(

@@ -122,9 +122,19 @@ def test_the_listeners_half_imports_what_it_requires_and_requires_nothing_else()
 
 def test_the_tests_import_what_the_development_extra_brings():
     files = list((ROOT / "tests").glob("*.py"))
-    found = imported_distributions(files, own={"soundkin"} | {path.stem for path in files})
+    own = {"soundkin"} | {path.stem for path in files}
     brought = names(BASE) | names(EXTRAS["dev"]) | {"packaging"}  # pytest's own requirement
+    lab = {path for path in files if path.stem.startswith("test_lab_")}  # skipped where the lab is not installed
+    for part, allowed in ((set(files) - lab, brought), (lab, brought | names(EXTRAS["lab"]))):
+        found = imported_distributions(sorted(part), own=own)
+        assert {name: where for name, where in found.items() if name not in allowed} == {}
+
+
+def test_the_lab_imports_what_its_extra_brings():
+    found = imported_distributions((ROOT / "src" / "soundkin" / "lab").rglob("*.py"), own={"soundkin"})
+    brought = names(BASE) | names(EXTRAS["lab"])
     assert {name: where for name, where in found.items() if name not in brought} == {}
+    assert names(EXTRAS["lab"]) - set(found) <= {"onnxscript", "pandas"}  # torch.onnx and keras ask for them by name
 
 
 def test_an_undeclared_import_is_noticed(tmp_path):

@@ -39,6 +39,17 @@ def is_neural(name: str) -> bool:
     return name in NETWORKS
 
 
+def has_setting(estimator: str, name: str, value: Any) -> bool:
+    """Whether a method has a setting of that name."""
+    if is_neural(estimator):
+        return name in _NEURAL_SETTINGS
+    try:
+        make_estimator(estimator, **{name: value})
+    except (ExperimentError, TypeError):
+        return False
+    return True
+
+
 def make_estimator(name: str, **settings: Any) -> BaseEstimator:
     """An unfitted estimator. Raises UnknownNameError, or ExperimentError for settings it does not have."""
     if name == "ensemble":

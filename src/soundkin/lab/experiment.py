@@ -89,7 +89,7 @@ def load_experiment(name_or_file: str, *, overrides: Iterable[str] = ()) -> Expe
     """By the name of one that comes with soundkin, or a file. `overrides` are 'key=value', value in TOML.
 
     A key is one of the experiment's own (`seeds=[0]`, `protocol="filtered"`, `search_settings.epochs=3`); any other
-    is a setting of every method (`epochs=3`, `sizes.hidden=32`).
+    is a setting of every method that has it (`epochs=3`, `sizes.hidden=32`).
     Raises UnknownNameError, or ExperimentError naming file, key and rule.
     """
     known = list_experiments()
@@ -101,6 +101,8 @@ def load_experiment(name_or_file: str, *, overrides: Iterable[str] = ()) -> Expe
     except (OSError, ValueError) as error:
         raise ExperimentError(f"{path}: no TOML that can be read: {error}") from error
     for override in overrides:
+        if override.startswith("protocol"):
+            content.pop("folds", None)  # they were the other protocol's
         _override(content, override)
     return _build(content, name=path.stem, path=path)
 
@@ -143,7 +145,12 @@ def _override(content: dict[str, Any], override: str) -> None:
     if own:
         _assign(content, parts, value)
         return
-    for method in content.get("methods", []):
+    from soundkin.lab.estimators import has_setting  # seconds, and needed here only
+
+    methods = [one for one in content.get("methods", []) if has_setting(str(one.get("estimator")), parts[0], value)]
+    if not methods:
+        raise ExperimentError(f"--set {override}: neither the experiment nor one of its methods has {parts[0]}")
+    for method in methods:
         _assign(method.setdefault("settings", {}), parts, value)
 
 

@@ -26,6 +26,7 @@ from soundkin import __version__
 from soundkin.errors import ExperimentError, UnknownNameError
 from soundkin.lab.dataset import Dataset
 from soundkin.lab.datasets import load_dataset
+from soundkin.lab.ensemble import Ensemble
 from soundkin.lab.estimators import is_neural, make_estimator
 from soundkin.lab.experiment import Experiment, to_toml
 from soundkin.lab.leaks import find_duplicates, find_leaks
@@ -45,7 +46,7 @@ from soundkin.lab.runs import (
 )
 from soundkin.lab.search import inner_folds, search
 from soundkin.lab.splits import PROTOCOLS, Split, default_protocol, inseparable, make_splits
-from soundkin.lab.storage import save_estimator
+from soundkin.lab.storage import load_estimator, save_estimator
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "skorch", "librosa", "keras")
 
@@ -215,8 +216,14 @@ def _check_methods(experiment: Experiment, only: Sequence[str]) -> None:
     for name in only:
         if name not in names:
             raise UnknownNameError("method of this experiment", name, names)
-    for method in experiment.methods:
-        estimator = make_estimator(method.estimator, **experiment.settings_of(method))
+    for i, method in enumerate(experiment.methods):
+        settings = experiment.settings_of(method)
+        if "of" in settings:
+            for name in settings["of"]:
+                if name not in names[:i]:
+                    raise UnknownNameError(f"method before {method.name}", name, names[:i])
+            continue
+        estimator = make_estimator(method.estimator, **settings)
         known = set(estimator.get_params())
         for name in method.grid:
             if is_neural(method.estimator) and name.split(".")[0] not in known:
@@ -285,10 +292,13 @@ def _fit(job: _Job) -> None:
     fitted = np.concatenate([split.train, split.valid]) if together else split.train
     chosen = _choose(job, fitted, groups) if job.method.grid else {}
     checkpoint = job.folder / "training.safetensors"
-    estimator = _make(job, chosen, checkpoint=checkpoint)
-    began = time.perf_counter()
     valid = None if together or not len(split.valid) else split.valid
-    _fit_estimator(estimator, job, fitted, valid=valid, groups=groups)
+    began = time.perf_counter()
+    if "of" in experiment.settings_of(job.method):
+        estimator = _blend(job, valid)
+    else:
+        estimator = _make(job, chosen, checkpoint=checkpoint)
+        _fit_estimator(estimator, job, fitted, valid=valid, groups=groups)
     seconds = time.perf_counter() - began
     history = getattr(estimator, "history_", None)
     if history:
@@ -364,6 +374,19 @@ def _make(job: _Job, chosen: dict[str, Any], *, checkpoint: Path | None = None, 
         settings["checkpoint"] = None if checkpoint is None else str(checkpoint)
     settings.setdefault("seed", job.seed)
     return make_estimator(job.method.estimator, **settings)
+
+
+def _blend(job: _Job, valid: npt.NDArray[np.int64] | None) -> Ensemble:
+    """An ensemble of methods that this run has fitted already: settings = { rule = "mean", of = ["a", "b"] }."""
+    settings = job.experiment.settings_of(job.method)
+    members = []
+    for name in settings["of"]:
+        folder = fit_folder(job.run, name, seed=job.seed, fold=job.fold)
+        if not (folder / "fit.json").is_file():
+            raise ExperimentError(f"{job.method.name} is made of {name}, which is not fitted yet; run that one first")
+        members.append((name, load_estimator(folder / "model", device=job.device)))
+    part = None if valid is None else (_rows(job.X, valid), job.dataset.y[valid])
+    return Ensemble.from_fitted(members, rule=settings["rule"], weights=settings.get("weights"), valid=part)
 
 
 def _epoch(job: _Job, row: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from soundkin.cli.lab import compare, list_, report, run
+from soundkin.cli.lab import cluster, compare, explore, list_, report, run
 from soundkin.errors import InputError
 
 app = typer.Typer(
@@ -35,6 +35,8 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "run": run.run,
     "compare": compare.run,
     "report": report.run,
+    "explore": explore.run,
+    "cluster": cluster.run,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)

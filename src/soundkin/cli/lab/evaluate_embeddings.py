@@ -1,0 +1,92 @@
+"""`soundkin lab evaluate-embeddings`: how well models recommend, side by side."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from soundkin.cli.lab.options import Cache, Data, Workers, cache_folder
+from soundkin.cli.options import Shared
+from soundkin.cli.output import plain, print_json
+
+if TYPE_CHECKING:
+    from soundkin.lab.embeddings import Row
+    from soundkin.lab.spaces import Space
+
+
+def run(
+    context: typer.Context,
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL…", help="Run folders, folders of fits, .onnx files, built-in models, representations."
+        ),
+    ],
+    dataset: Annotated[
+        str | None, typer.Option(help="The clips to ask with. Default: those of the first run.", show_default=False)
+    ] = None,
+    data: Data = None,
+    metric: Annotated[str, typer.Option(help="cosine or euclidean.")] = "cosine",
+    standardise: Annotated[bool, typer.Option("--standardise", help="z-score every number first.")] = False,
+    k: Annotated[list[int] | None, typer.Option("-k", min=1, help="How many nearest. Default: 5 and 10.")] = None,
+    albums: Annotated[
+        bool, typer.Option("--albums", help="Ask the library (--library) instead: are a song's nearest of its album?")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Also write tables and t-SNE pictures there.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    cache: Cache = None,
+    workers: Workers = None,
+) -> None:
+    """Do a song's nearest have its genre? Models side by side: S1's way, and with held-out clips, artists apart."""
+    from soundkin.lab.embedding_report import as_json as to_json
+    from soundkin.lab.embedding_report import markdown, write_page
+    from soundkin.lab.embeddings import KS
+
+    shared: Shared = context.obj
+    ks = tuple(sorted(set(k or KS)))
+    shown: dict[str, Space] = {}
+    if albums:
+        rows = _albums(shared, models, ks)
+    else:
+        from soundkin.lab.spaces import Place, evaluate_models
+
+        place = Place(data, dataset, cache_folder(cache), workers, _progress())
+
+        def keep(space: Space) -> None:
+            """The first of each model, for its picture."""
+            if out is not None:
+                shown.setdefault(space.model, space)
+
+        rows = evaluate_models(models, place, metric=metric, standardise=standardise, ks=ks, on_space=keep)
+    if as_json:
+        print_json(to_json(rows))
+    else:
+        print(markdown(rows), end="")
+    if out is not None:
+        print(f"wrote {plain(write_page(out, rows, list(shown.values())))}", file=sys.stderr)
+
+
+def _albums(shared: Shared, models: list[str], ks: tuple[int, ...]) -> list[Row]:
+    from soundkin.lab.recommend import model_file
+    from soundkin.lab.spaces import evaluate_albums
+
+    with shared.open() as library:
+        return [evaluate_albums(library.catalogue, model_file(model), ks=ks) for model in models]
+
+
+def _progress() -> Callable[[str, int, int], None]:
+    """Each stage told once, on stderr."""
+    told: set[str] = set()
+
+    def show(what: str, done: int, total: int) -> None:
+        if what not in told:
+            told.add(what)
+            print(f"{plain(what)}: {total} clips", file=sys.stderr, flush=True)
+
+    return show
