@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,28 +17,21 @@ import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
-from skorch import NeuralNet
-from skorch.callbacks import Callback
 
 from soundkin.errors import ExperimentError, UnknownNameError, WeightsError
-from soundkin.lab.augment import make_augmentations, mixup
-from soundkin.lab.checkpoint import Progress, read_progress, write_progress
 from soundkin.lab.inputs import Examples, Scaler, clip_batches, hold_out, input_shape_of
+from soundkin.lab.loop import MONITORS, Data, Keeper, SkorchNet, StopTrainingError
 from soundkin.lab.networks import build_network
 from soundkin.lab.networks.network import Network, count_parameters
 from soundkin.lab.runs import read_json, write_json
 from soundkin.lab.weights import load_weights, save_weights
 
 FloatArray = npt.NDArray[np.float32]
-Data = tuple[npt.NDArray[Any], npt.NDArray[Any]]
-
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
 }
-MONITORS = {"valid_loss": -1.0, "valid_accuracy": 1.0}
-"""What may decide the best epoch, and its sign: more is better after multiplying."""
 PRECISIONS = ("float32", "bfloat16", "auto")
 
 
@@ -176,8 +167,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster
         self.network_ = network
         examples = Examples(X, y, segment_frames=self.segment_frames)
-        keeper = _Keeper(self, examples, None if valid is None else (valid[0], self._encode(np.asarray(valid[1]))))
-        net = _SkorchNet(
+        keeper = Keeper(self, examples, None if valid is None else (valid[0], self._encode(np.asarray(valid[1]))))
+        net = SkorchNet(
             module=network,  # built and seeded already
             keeper=keeper,
             criterion=torch.nn.CrossEntropyLoss(weight=self._class_weights(y), label_smoothing=self.label_smoothing),
@@ -197,7 +188,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         net.initialize()
         keeper.resume(net)
         net.notify("on_train_begin", X=examples, y=None)
-        with contextlib.suppress(_StopTrainingError):
+        with contextlib.suppress(StopTrainingError):
             # not partial_fit, which would take a Ctrl-C for the end of the training
             net.fit_loop(examples, epochs=max(0, self.epochs - len(keeper.history)))
         self.history_ = keeper.history
@@ -326,143 +317,3 @@ def has_bfloat16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     return device.type == "cpu" and bool(supported())
-
-
-class _StopTrainingError(Exception):
-    """The patience is at its end."""
-
-
-class _SkorchNet(NeuralNet):  # type: ignore[misc]
-    """skorch's loop with augmentation, mixup, mixed precision and a network's own penalty."""
-
-    def __init__(self, *args: Any, keeper: _Keeper, **settings: Any) -> None:
-        self.keeper = keeper
-        super().__init__(*args, **settings)
-
-    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        self._set_training(True)
-        x, y = (part.to(self.device) for part in batch)
-        keeper, classifier = self.keeper, self.keeper.classifier
-        for augmentation in keeper.augmentations:
-            x = augmentation(x, generator=keeper.generator)
-        with torch.autocast(classifier.device_.type, dtype=torch.bfloat16, enabled=classifier.mixed_):
-            if classifier.mixup > 0:
-                x, first, second, share = mixup(x, y, alpha=classifier.mixup, generator=keeper.generator)
-                logits = self.module_(classifier.prepare(x)).float()
-                loss = share * self.criterion_(logits, first) + (1 - share) * self.criterion_(logits, second)
-            else:
-                logits = self.module_(classifier.prepare(x)).float()
-                loss = self.criterion_(logits, y)
-        penalty = self.module_.penalty()
-        if penalty is not None:
-            loss = loss + penalty
-        loss.backward()
-        if classifier.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self.module_.parameters(), classifier.clip_norm)
-        keeper.seen(loss=float(loss.detach()), right=int((logits.argmax(1) == y).sum()), count=len(y))
-        return {"loss": loss, "y_pred": logits}
-
-
-class _Keeper(Callback):  # type: ignore[misc]
-    """Before an epoch: random numbers and learning rate. After it: validation, best weights, checkpoint, patience."""
-
-    def __init__(self, classifier: NeuralClassifier, examples: Examples, valid: Data | None) -> None:
-        self.classifier, self.examples, self.valid = classifier, examples, valid
-        self.augmentations = make_augmentations(classifier.augment)
-        self.generator = torch.Generator(device=classifier.device_)
-        self.history: list[dict[str, Any]] = []
-        self.best_state: dict[str, torch.Tensor] = {}
-        self.best_epoch: int | None = None
-        self._loss = self._right = self._count = 0.0
-        self._began = 0.0
-
-    def resume(self, net: _SkorchNet) -> None:
-        path = self.classifier.checkpoint
-        kept = read_progress(Path(path), key=self._key(), device=self.classifier.device_) if path else None
-        if kept is not None:
-            net.module_.load_state_dict(kept.state)
-            net.optimizer_.load_state_dict(kept.optimizer)
-            self.history, self.best_state, self.best_epoch = kept.history, kept.best_state, kept.best_epoch
-
-    def _key(self) -> str:
-        """What must be equal for a training to go on: the settings and the data's extent."""
-        settings = self.classifier.get_params()
-        for name in ("checkpoint", "on_epoch", "device"):
-            settings.pop(name)
-        return repr((sorted(settings.items(), key=str), len(self.examples), self.classifier.input_shape_))
-
-    def on_epoch_begin(self, net: _SkorchNet, **_: Any) -> None:
-        epoch = len(self.history)
-        if self._is_out_of_patience():
-            raise _StopTrainingError
-        seed = (self.classifier.seed * 1_000_003 + epoch) % 2**31
-        torch.manual_seed(seed)
-        self.generator.manual_seed(seed)
-        self.examples.generator.manual_seed(seed)
-        if self.classifier.schedule == "cosine":
-            rate = self.classifier.lr * 0.5 * (1 + math.cos(math.pi * epoch / self.classifier.epochs))
-            for group in net.optimizer_.param_groups:
-                group["lr"] = rate
-        self._loss = self._right = self._count = 0.0
-        self._began = time.perf_counter()
-
-    def seen(self, *, loss: float, right: int, count: int) -> None:
-        self._loss += loss * count
-        self._right += right
-        self._count += count
-
-    def on_epoch_end(self, net: _SkorchNet, **_: Any) -> None:
-        row: dict[str, Any] = {
-            "epoch": len(self.history) + 1,
-            "train_loss": self._loss / self._count,
-            "train_accuracy": self._right / self._count,
-        }
-        if not math.isfinite(row["train_loss"]):
-            raise ExperimentError(
-                f"the loss of {self.classifier.network} became {row['train_loss']} in epoch {row['epoch']}: "
-                f"try a smaller lr than {self.classifier.lr}, or clip_norm"
-            )
-        row |= self._validate()
-        row["seconds"] = time.perf_counter() - self._began
-        self.history.append(row)
-        if self.valid is not None and self._is_best(row):
-            self.best_epoch = row["epoch"]
-            self.best_state = {name: tensor.detach().clone() for name, tensor in net.module_.state_dict().items()}
-        if self.classifier.checkpoint:
-            progress = Progress(
-                state=net.module_.state_dict(),
-                optimizer=net.optimizer_.state_dict(),
-                best_state=self.best_state,
-                best_epoch=self.best_epoch,
-                history=self.history,
-            )
-            write_progress(Path(self.classifier.checkpoint), progress, key=self._key())
-        if self.classifier.on_epoch is not None:
-            self.classifier.on_epoch(row)
-
-    def _validate(self) -> dict[str, float]:
-        if self.valid is None:
-            return {}
-        X, y = self.valid
-        probabilities = self.classifier.predict_proba(X)
-        true = np.clip(probabilities[np.arange(len(y)), y], 1e-12, None)
-        return {
-            "valid_loss": float(-np.log(true).mean()),
-            "valid_accuracy": float((probabilities.argmax(axis=1) == y).mean()),
-        }
-
-    def _merit(self, row: Mapping[str, Any]) -> tuple[float, float]:
-        """Equal accuracies are told apart by the loss."""
-        monitor = self.classifier.monitor
-        return MONITORS[monitor] * row[monitor], -row["valid_loss"]
-
-    def _is_best(self, row: Mapping[str, Any]) -> bool:
-        if self.best_epoch is None:
-            return True
-        return self._merit(row) > self._merit(self.history[self.best_epoch - 1])
-
-    def _is_out_of_patience(self) -> bool:
-        patience = self.classifier.patience
-        if patience is None or self.best_epoch is None:
-            return False
-        return len(self.history) - self.best_epoch >= patience

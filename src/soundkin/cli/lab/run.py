@@ -15,7 +15,7 @@ from soundkin.cli.lab.options import Cache, Data, Workers, cache_folder
 from soundkin.cli.output import plain
 
 if TYPE_CHECKING:
-    from soundkin.lab.runner import Listener
+    from soundkin.lab.fitting import Listener
 
 _LINE_EVERY = 30.0  # s between two lines of detail where there is no terminal
 
@@ -73,7 +73,7 @@ def run(
 @contextmanager
 def _listener() -> Iterator[Listener]:
     """A progress bar on a terminal, a line a step elsewhere."""
-    from soundkin.lab.runner import Silence
+    from soundkin.lab.fitting import Silence
 
     if not sys.stderr.isatty():
         said = time.monotonic()

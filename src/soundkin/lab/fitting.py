@@ -1,0 +1,213 @@
+"""One line of the table, fitted once: choose its settings, fit, test, keep."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from soundkin.errors import ExperimentError
+from soundkin.lab.dataset import Dataset
+from soundkin.lab.ensemble import Ensemble
+from soundkin.lab.estimators import is_neural, make_estimator
+from soundkin.lab.experiment import Experiment
+from soundkin.lab.leaks import find_leaks
+from soundkin.lab.runs import Fit, Method, Predictions, fit_folder, read_json, write_json, write_predictions
+from soundkin.lab.search import inner_folds, search
+from soundkin.lab.splits import Split
+from soundkin.lab.storage import load_estimator, save_estimator
+
+
+class Listener(Protocol):
+    """Who is told how far a run is."""
+
+    def stage(self, text: str, *, total: int) -> None:
+        """A new stage of `total` steps."""
+
+    def step(self, text: str) -> None:
+        """One step is done."""
+
+    def detail(self, text: str) -> None:
+        """What goes on within a step."""
+
+
+class Silence:
+    """Tells nobody."""
+
+    def stage(self, text: str, *, total: int) -> None: ...
+    def step(self, text: str) -> None: ...
+    def detail(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one fit needs."""
+
+    run: Path
+    experiment: Experiment
+    dataset: Dataset
+    X: npt.NDArray[Any]
+    method: Method
+    seed: int
+    fold: int
+    split: Split
+    groups: npt.NDArray[np.int64] | None
+    """Clips that belong on one side when the fitting part is split further; None where no artist is known."""
+    duplicates: tuple[tuple[str, ...], ...]
+    device: str
+    listener: Listener
+
+    @property
+    def folder(self) -> Path:
+        return fit_folder(self.run, self.method.name, seed=self.seed, fold=self.fold)
+
+
+def fit_once(job: Job) -> None:
+    """Fill `job.folder`; its fit.json comes last."""
+    experiment, split, y = job.experiment, job.split, job.dataset.y
+    neural = is_neural(job.method.estimator)
+    groups = job.groups
+    together = experiment.fit_on_valid and not neural
+    fitted = np.concatenate([split.train, split.valid]) if together else split.train
+    chosen = _choose(job, fitted, groups) if job.method.grid else {}
+    checkpoint = job.folder / "training.safetensors"
+    valid = None if together or not len(split.valid) else split.valid
+    began = time.perf_counter()
+    if "of" in experiment.settings_of(job.method):
+        estimator = _blend(job, valid)
+    else:
+        estimator = _make(job, chosen, checkpoint=checkpoint)
+        _fit_estimator(estimator, job, fitted, valid=valid, groups=groups)
+    seconds = time.perf_counter() - began
+    history = getattr(estimator, "history_", None)
+    if history:
+        seconds = sum(row["seconds"] for row in history)  # the epochs before a stop included
+        write_json(job.folder / "history.json", history)
+    began = time.perf_counter()
+    probabilities = estimator.predict_proba(_rows(job.X, split.test))
+    per_clip = (time.perf_counter() - began) * 1000 / len(split.test)
+    predictions = Predictions(
+        ids=tuple(job.dataset.clips[i].id for i in split.test),
+        y_true=y[split.test],
+        probabilities=_all_classes(probabilities, estimator.classes_, len(job.dataset.labels)),
+        labels=job.dataset.labels,
+    )
+    write_predictions(job.folder / "predictions.csv", predictions)
+    ids = job.dataset.ids
+    write_json(
+        job.folder / "split.json",
+        {name: [ids[i] for i in getattr(split, name)] for name in ("train", "valid", "test")},
+    )
+    save_estimator(estimator, job.folder / "model", card={"labels": list(job.dataset.labels)})
+    fit = Fit(
+        method=job.method.name,
+        seed=job.seed,
+        fold=job.fold,
+        clips={"train": len(split.train), "valid": len(split.valid), "test": len(split.test)},
+        accuracy=float((predictions.y_pred == predictions.y_true).mean()),
+        valid_accuracy=_valid_accuracy(estimator, job, valid),
+        parameters=getattr(estimator, "n_parameters_", None),
+        train_seconds=seconds,
+        test_ms=per_clip,
+        leak=find_leaks(job.dataset, split, duplicates=job.duplicates),
+        epochs=len(history) if history else None,
+        best_epoch=getattr(estimator, "best_epoch_", None),
+        chosen=chosen,
+        notes=("trained in bfloat16, tested in float32",) if getattr(estimator, "mixed_", False) else (),
+        device=str(getattr(estimator, "device_", "cpu")),
+    )
+    write_json(job.folder / "fit.json", fit)  # last: a fit is finished once this is there
+    checkpoint.unlink(missing_ok=True)
+
+
+def _rows(X: npt.NDArray[Any], indices: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    return X[indices]
+
+
+def _all_classes(
+    probabilities: npt.NDArray[np.float64], classes: npt.NDArray[Any], count: int
+) -> npt.NDArray[np.float64]:
+    """Columns for every class of the dataset: one that the training part has not is never expected."""
+    full = np.zeros((len(probabilities), count))
+    full[:, np.asarray(classes, np.int64)] = probabilities
+    return full
+
+
+def _valid_accuracy(estimator: Any, job: Job, valid: npt.NDArray[np.int64] | None) -> float | None:
+    if valid is None:
+        return None
+    return float((estimator.predict(_rows(job.X, valid)) == job.dataset.y[valid]).mean())
+
+
+def _make(job: Job, chosen: dict[str, Any], *, checkpoint: Path | None = None, **different: Any) -> Any:
+    """The method's estimator; a dotted name of `chosen` or `different` reaches into a table (`sizes.hidden`)."""
+    settings: dict[str, Any] = json.loads(json.dumps(job.experiment.settings_of(job.method)))
+    for name, value in {**different, **chosen}.items():
+        table = settings
+        *path, last = name.split(".")
+        for part in path:
+            table = table.setdefault(part, {})
+        table[last] = value
+    if is_neural(job.method.estimator):
+        settings |= {"device": job.device, "on_epoch": lambda row: job.listener.detail(_epoch(job, row))}
+        settings["checkpoint"] = None if checkpoint is None else str(checkpoint)
+    settings.setdefault("seed", job.seed)
+    return make_estimator(job.method.estimator, **settings)
+
+
+def _blend(job: Job, valid: npt.NDArray[np.int64] | None) -> Ensemble:
+    """An ensemble of methods that this run has fitted already: settings = { rule = "mean", of = ["a", "b"] }."""
+    settings = job.experiment.settings_of(job.method)
+    members = []
+    for name in settings["of"]:
+        folder = fit_folder(job.run, name, seed=job.seed, fold=job.fold)
+        if not (folder / "fit.json").is_file():
+            raise ExperimentError(f"{job.method.name} is made of {name}, which is not fitted yet; run that one first")
+        members.append((name, load_estimator(folder / "model", device=job.device)))
+    part = None if valid is None else (_rows(job.X, valid), job.dataset.y[valid])
+    return Ensemble.from_fitted(members, rule=settings["rule"], weights=settings.get("weights"), valid=part)
+
+
+def _epoch(job: Job, row: dict[str, Any]) -> str:
+    parts = [f"{job.method.name}, seed {job.seed}, fold {job.fold}: epoch {row['epoch']}"]
+    parts += [f"{name.replace('_', ' ')} {row[name]:.3f}" for name in ("train_loss", "valid_accuracy") if name in row]
+    return ", ".join([*parts, f"{row['seconds']:.1f} s"])
+
+
+def _fit_estimator(estimator: Any, job: Job, train: Any, *, valid: Any, groups: npt.NDArray[np.int64] | None) -> None:
+    """Fit on the rows `train`, handing over what the estimator's own `fit` can take."""
+    accepted = inspect.signature(estimator.fit).parameters
+    extra: dict[str, Any] = {}
+    if "valid" in accepted and valid is not None:
+        extra["valid"] = (_rows(job.X, valid), job.dataset.y[valid])
+    if "groups" in accepted and groups is not None:
+        extra["groups"] = groups[train]
+    estimator.fit(_rows(job.X, train), job.dataset.y[train], **extra)
+
+
+def _choose(job: Job, fitted: npt.NDArray[np.int64], groups: npt.NDArray[np.int64] | None) -> dict[str, Any]:
+    """Search the method's grid within the fitting part, by artist where artists are known."""
+    y = job.dataset.y[fitted]
+    inner = None if groups is None else groups[fitted]
+    folds = inner_folds(y, folds=job.experiment.search_folds, groups=inner, seed=job.seed)
+    path = job.folder / "search.json"
+
+    def fit_and_score(settings: dict[str, Any], train: Any, test: Any) -> float:
+        estimator = _make(job, settings, **job.experiment.search_settings)
+        _fit_estimator(estimator, job, fitted[train], valid=None, groups=groups)
+        return float((estimator.predict(_rows(job.X, fitted[test])) == y[test]).mean())
+
+    def keep(results: list[dict[str, Any]]) -> None:
+        write_json(path, results)
+        last = results[-1]
+        job.listener.detail(f"{job.method.name}: {last['settings']} {last['score']:.3f}")
+
+    known = read_json(path) if path.is_file() else []
+    chosen, _ = search(fit_and_score, job.method.grid, folds=folds, known=known, on_result=keep)
+    return chosen
