@@ -16,6 +16,8 @@ from sklearn.model_selection import cross_val_score
 
 from soundkin.errors import ExperimentError, UnknownNameError, WeightsError
 from soundkin.lab.inputs import Scaler, hold_out, long_enough, segment_starts
+from soundkin.lab.networks import NETWORKS, build_network
+from soundkin.lab.networks.network import Network
 from soundkin.lab.training import NeuralClassifier, find_device
 
 TINY: dict[str, Any] = {"network": "mlp", "epochs": 12, "batch_size": 8, "lr": 0.02, "device": "cpu"}
@@ -269,6 +271,40 @@ def test_a_loss_that_runs_away_is_reported() -> None:
     X, y = blobs()
     with pytest.raises(ExperimentError, match="smaller lr"):
         NeuralClassifier(**{**TINY, "lr": 1e30, "optimizer": "sgd", "epochs": 30}).fit(X, y)
+
+
+class Frozen(Network):
+    """A body that counts how often it is asked, and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = torch.nn.Linear(5, 4).requires_grad_(False)
+        self.top = build_network("mlp", input_shape=(4,), classes=3)
+        self.embedding_size = self.top.embedding_size
+        self.asked = 0
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        self.asked += len(x)
+        return self.body(x)
+
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
+        return self.top.embed(self.features(x))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.top(self.features(x))
+
+
+def test_a_frozen_body_is_asked_once_a_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NETWORKS, "frozen", lambda input_shape, classes: Frozen())
+    X, y = blobs()
+    settings = {**TINY, "network": "frozen", "epochs": 5}
+    once = NeuralClassifier(**settings).fit(X, y)
+    assert once.network_.asked == 60
+    assert once.input_shape_ == (5,)
+    assert once.embed(X).shape == (60, once.network_.embedding_size)
+    every = NeuralClassifier(**settings, augment=[{"name": "noise", "level": 0.0}]).fit(X, y)  # changes nothing
+    assert every.network_.asked > 5 * 54
+    np.testing.assert_allclose(once.predict_proba(X), every.predict_proba(X), atol=1e-4)
 
 
 def test_devices() -> None:

@@ -27,6 +27,8 @@ from soundkin.lab.runs import read_json, write_json
 from soundkin.lab.weights import load_weights, save_weights
 
 FloatArray = npt.NDArray[np.float32]
+State = dict[str, torch.Tensor]
+
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
@@ -166,6 +168,31 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if len(self.input_shape_) == 3:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster
         self.network_ = network
+        # what a frozen body answers is always the same, unless the pictures are changed: then it is asked only once
+        top = None if self.augment or self.mixup else getattr(network, "top", None)
+        best = self._optimise(network, X, y, valid) if top is None else self._optimise_top(network, X, y, valid)
+        self.last_state_ = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+        if self.keep == "best" and best:
+            (network if top is None else top).load_state_dict(best)
+        network.eval()
+
+    def _optimise_top(self, network: Any, X: Any, y: npt.NDArray[np.int64], valid: Data | None) -> State:
+        """As `_optimise`, but of `network.top` alone, on the features that the frozen body has of each clip."""
+
+        def features(part: Any) -> FloatArray:
+            return self._per_clip(part, lambda x: network.features(x)).astype(np.float32)
+
+        inside = features(X), y, None if valid is None else (features(valid[0]), valid[1])
+        outside = self.input_shape_, self.scaler_
+        self.network_, self.input_shape_, self.scaler_ = network.top, inside[0].shape[1:], Scaler("none")
+        try:
+            return self._optimise(network.top, *inside)
+        finally:
+            self.network_ = network
+            self.input_shape_, self.scaler_ = outside
+
+    def _optimise(self, network: Network, X: Any, y: npt.NDArray[np.int64], valid: Data | None) -> State:
+        """Train `network`, which is left with its last weights; returns the best ones."""
         examples = Examples(X, y, segment_frames=self.segment_frames)
         keeper = Keeper(self, examples, None if valid is None else (valid[0], self._encode(np.asarray(valid[1]))))
         net = SkorchNet(
@@ -193,10 +220,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             net.fit_loop(examples, epochs=max(0, self.epochs - len(keeper.history)))
         self.history_ = keeper.history
         self.best_epoch_ = keeper.best_epoch
-        self.last_state_ = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
-        if self.keep == "best" and keeper.best_state:
-            network.load_state_dict(keeper.best_state)
-        network.eval()
+        return keeper.best_state
 
     def _class_weights(self, y: npt.NDArray[np.int64]) -> torch.Tensor | None:
         if self.class_weight is None:
