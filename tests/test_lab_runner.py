@@ -70,6 +70,12 @@ representation = "log-mel"
 settings = { segment_frames = 64, epochs = 4, batch_size = 8, lr = 0.003, validation = 0.2 }
 reported = { accuracy = 0.9 }
 """
+BLEND = """
+[[methods]]
+name = "both"
+estimator = "ensemble"
+settings = { rule = "mean", of = ["one", "three"] }
+"""
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +181,25 @@ def test_a_killed_run_goes_on(genres: Path, experiment: Path, tmp_path: Path) ->
         a, b = (read_predictions(path / "predictions.csv") for path in (folder, other))
         np.testing.assert_array_equal(a.y_pred, b.y_pred)
         np.testing.assert_allclose(a.probabilities, b.probabilities, atol=1e-4)
+
+
+def test_fitted_methods_are_blended(genres: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    head, first, _ = EXPERIMENT.split("[[methods]]")
+    one, three = (
+        f"[[methods]]{first}".replace("knn", name).replace("grid = { n_neighbors = [1, 3] }", "")
+        for name in ("one", "three")
+    )
+    file = tmp_path / "blend.toml"
+    file.write_text(head + one + three.replace('"standardise"]', '"standardise"], n_neighbors = 3') + BLEND, "utf-8")
+    out = tmp_path / "run"
+    arguments = ["lab", "run", str(file), "--data", str(genres), "-j", "0", "--cache", str(tmp_path / "cache")]
+    assert soundkin([*arguments, "--out", str(out), "--only", "both"]) == 2
+    assert "not fitted yet" in capsys.readouterr().err
+    assert soundkin([*arguments, "--out", str(out)]) == 0
+    fits = {(fit.method, fit.fold): folder for fit, folder in read_fits(out)}
+    for fold in (0, 1):
+        a, b, both = (read_predictions(fits[name, fold] / "predictions.csv") for name in ("one", "three", "both"))
+        np.testing.assert_allclose(both.probabilities, (a.probabilities + b.probabilities) / 2, atol=1e-5)
 
 
 def test_quick_says_that_it_is(genres: Path, experiment: Path, tmp_path: Path) -> None:

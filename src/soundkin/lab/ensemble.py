@@ -118,6 +118,31 @@ class Ensemble(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.weights_ = self._weigh(X, y, valid, groups)
         return self
 
+    @classmethod
+    def from_fitted(
+        cls,
+        members: Sequence[tuple[str, Any]],
+        *,
+        rule: str = "mean",
+        weights: Sequence[float] | None = None,
+        valid: Data | None = None,
+    ) -> Ensemble:
+        """Of members that are fitted already, to the same classes. `valid` gives the weights where none are given.
+
+        Raises ExperimentError, as it does for stacking, which must fit its members itself.
+        """
+        ensemble = cls(members, rule=rule, weights=weights)
+        ensemble._check()
+        classes = [list(member.classes_) for _, member in members]
+        if any(one != classes[0] for one in classes):
+            raise ExperimentError("the members of an ensemble were fitted to different classes")
+        if rule == STACKING or (rule == "weighted" and weights is None and valid is None):
+            raise ExperimentError(f"{rule!r} of fitted members needs weights, or clips that they were not fitted to")
+        ensemble.classes_ = np.asarray(members[0][1].classes_)
+        ensemble.members_ = [member for _, member in members]
+        ensemble.weights_ = ensemble._weigh(np.empty(0), np.empty(0), valid, None)
+        return ensemble
+
     def _check(self) -> None:
         if self.rule not in (*RULES, STACKING):
             raise UnknownNameError("rule of an ensemble", self.rule, (*RULES, STACKING))
