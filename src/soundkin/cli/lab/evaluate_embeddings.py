@@ -36,6 +36,7 @@ def run(
     albums: Annotated[
         bool, typer.Option("--albums", help="Ask the library (--library) instead: are a song's nearest of its album?")
     ] = False,
+    shortest: Annotated[float, typer.Option(min=0, help="Seconds; with --albums, shorter tracks are left out.")] = 30.0,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Also write tables and t-SNE pictures there.")
     ] = None,
@@ -52,7 +53,7 @@ def run(
     ks = tuple(sorted(set(k or KS)))
     shown: dict[str, Space] = {}
     if albums:
-        rows = _albums(shared, models, ks)
+        rows = _albums(shared, models, ks, shortest)
     else:
         from soundkin.lab.spaces import Place, evaluate_models
 
@@ -72,12 +73,12 @@ def run(
         print(f"wrote {plain(write_page(out, rows, list(shown.values())))}", file=sys.stderr)
 
 
-def _albums(shared: Shared, models: list[str], ks: tuple[int, ...]) -> list[Row]:
+def _albums(shared: Shared, models: list[str], ks: tuple[int, ...], shortest: float) -> list[Row]:
     from soundkin.lab.recommend import model_file
     from soundkin.lab.spaces import evaluate_albums
 
     with shared.open() as library:
-        return [evaluate_albums(library.catalogue, model_file(model), ks=ks) for model in models]
+        return [evaluate_albums(library.catalogue, model_file(model), ks=ks, shortest=shortest) for model in models]
 
 
 def _progress() -> Callable[[str, int, int], None]:
