@@ -9,6 +9,7 @@ on real music are left out, and said to be.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 ON_MUSIC = ("analysis_speed.py", "precision.py")
 ON_GENERATED = ("demo_styles.py", "startup.py", "similar_100k.py", "scan_memory.py")
+OF_THE_LAB = ("feature_table.py",)
 
 
 def main() -> int:
@@ -33,6 +35,10 @@ def main() -> int:
     else:
         print(f"left out, for want of music in {music}: {', '.join(ON_MUSIC)}")
     failed += [name for script in ON_GENERATED for name in _run(script)]
+    if all(importlib.util.find_spec(name) for name in ("librosa", "torch")):
+        failed += [name for script in OF_THE_LAB for name in _run(script)]
+    else:
+        print(f"left out, for want of the extra lab: {', '.join(OF_THE_LAB)}")
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

@@ -100,6 +100,17 @@ def test_the_separation_equals_librosa() -> None:
     np.testing.assert_allclose(ours[0] + ours[1], y, atol=1e-6)
 
 
+def test_what_is_neither_harmonic_nor_percussive_is_shared() -> None:
+    """A lone bin, which both medians overlook."""
+    stft = np.zeros((1025, 40), np.complex64)
+    stft[300, 20] = 50
+    y = librosa.istft(stft)
+    harmonic, percussive = separate(y, stft, np.abs(stft))
+    np.testing.assert_allclose(harmonic, y / 2, atol=1e-7)
+    np.testing.assert_allclose(percussive, y / 2, atol=1e-7)
+    np.testing.assert_allclose(harmonic, librosa.istft(librosa.decompose.hpss(stft)[0]), atol=1e-7)
+
+
 def test_tempo_of_a_pulse_and_of_silence() -> None:
     pulse = np.zeros(10 * SR, np.float32)
     pulse[:: SR // 2] = 1.0  # two a second

@@ -19,7 +19,7 @@ from soundkin.lab.features import COLUMNS, feature_table
 from soundkin.lab.inputs import to_batch
 from soundkin.lab.melstatistics import mel_statistics, statistic_columns
 from soundkin.lab.networks.to_onnx import to_onnx
-from soundkin.lab.pictures import coloured
+from soundkin.lab.pictures import PUBLISHED_SECONDS, coloured, picture, published_form
 from soundkin.lab.representations import PUBLISHED, REPRESENTATIONS, effective_settings, represent
 from soundkin.model import TimbreModel
 from soundkin.spectrogram import LogMel, log_mel
@@ -203,6 +203,13 @@ def test_what_of_a_long_track_is_heard(tmp_path: Path) -> None:
     silent = FORMATS["wav-float"].write(tmp_path / "silent.wav", 1e-5 * y)
     with pytest.raises(SilentError, match="-70 dB"):
         hear(silent, sr=22050, seconds=5)
+
+
+def test_the_published_form_shows_the_beginning(tmp_path: Path) -> None:
+    y = music(8)
+    clip = Clip("long", "a", path=FORMATS["wav-float"].write(tmp_path / "long.wav", y))
+    _, X = represent(Dataset("one", (clip,), licence="", citation=""), "picture", settings=PUBLISHED, workers=0)
+    np.testing.assert_array_equal(X[0], picture(y[: round(PUBLISHED_SECONDS * 22050)], published_form()))
 
 
 def segments(y: np.ndarray, mel: LogMel, frames: int) -> np.ndarray:
