@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from soundkin.cli.lab import cluster, compare, explore, list_, report, run
+from soundkin.cli.lab import cluster, compare, evaluate_embeddings, explore, export, list_, recommend, report, run
 from soundkin.errors import InputError
 
 app = typer.Typer(
@@ -37,6 +37,9 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "report": report.run,
     "explore": explore.run,
     "cluster": cluster.run,
+    "export": export.run,
+    "evaluate-embeddings": evaluate_embeddings.run,
+    "recommend": recommend.run,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
