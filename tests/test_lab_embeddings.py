@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from soundkin.errors import ExperimentError, UnknownNameError
 from soundkin.lab.dataset import Clip, Dataset
-from soundkin.lab.embeddings import Row, apart, ask, evaluate, genre_table, nearness, summarise, table
+from soundkin.lab.embedding_report import as_json, markdown
+from soundkin.lab.embeddings import Row, apart, ask, evaluate, nearness, summarise
 
 # On a line: the order of distances can be read off. Three of genre a, two of genre b.
 LINE = np.array([[0.0], [1.0], [2.5], [2.0], [10.0]])
@@ -122,15 +125,19 @@ def test_copies_and_artists_stand_apart() -> None:
 
 
 def test_the_tables_show_the_models_side_by_side() -> None:
-    found = evaluate(LINE, GENRES, ks=(5, 10), metric="euclidean")
+    found = evaluate(LINE, GENRES, ks=(2, 4), metric="euclidean")
     rows = [Row("one", "all clips", found), Row("two", "held out", found), Row("three", "all clips", found)]
-    text = table(rows)
-    assert text.count("| one |") == 1 and text.index("all clips:") < text.index("| three |") < text.index("held out:")
-    assert str(found.precision[5]) in text
-    by_genre = genre_table(rows)
-    assert "| genre | one | three |" in by_genre and "mean of the genres" in by_genre
-    lines = [line for line in by_genre.splitlines() if line.startswith("| a |")]
-    assert len(lines) == 2 and str(found.per_label["a"][5]) in lines[0]
+    text = markdown(rows)
+    assert text.index("## all clips") < text.index("| three |") < text.index("## held out") < text.index("| two |")
+    assert str(found.precision[2]) in text and str(found.mean_average_precision) in text
+    assert "| genre | one | three |" in text
+    line = next(line for line in text.splitlines() if line.startswith("| a |"))
+    assert line == f"| a | {found.per_label['a'][2]} | {found.per_label['a'][2]} |"
+    mean = (found.per_label["a"][2].value + found.per_label["b"][2].value) / 2
+    assert f"| mean of the genres | {mean:.3f} | {mean:.3f} |" in text
+    plain = as_json(rows)
+    assert json.loads(json.dumps(plain)) == plain
+    assert plain[1]["how"] == "held out" and plain[1]["precision"]["2"]["value"] == found.precision[2].value
 
 
 @pytest.mark.parametrize(

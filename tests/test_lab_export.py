@@ -28,12 +28,13 @@ from soundkin.excerpts import ExcerptPlan
 from soundkin.lab import export, recommend
 from soundkin.lab.chains import chain_modules
 from soundkin.lab.classical import CLASSICAL, embed
+from soundkin.lab.compare_embeddings import AMONG_ALL, HELD_OUT, S1_WAY, evaluate_albums, evaluate_models
 from soundkin.lab.embeddings import ask, summarise
 from soundkin.lab.export import choose_fit, export_fit
 from soundkin.lab.exportmodule import build_module
 from soundkin.lab.recommend import nearest_clips, nearest_songs
 from soundkin.lab.runs import read_json, read_predictions
-from soundkin.lab.spaces import AMONG_ALL, HELD_OUT, S1_WAY, Place, evaluate_albums, evaluate_models, spaces_of
+from soundkin.lab.spaces import Place, spaces_of
 from soundkin.lab.training import NeuralClassifier
 from soundkin.library import Library
 from soundkin.model import METADATA_KEY, OnnxModel, Tag, load_model

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from soundkin.lab import pages, tableplots
+from soundkin.lab.compare_embeddings import ALBUMS
 from soundkin.lab.document import Block, Heading, Table, Text, to_markdown
 from soundkin.lab.embeddings import Row
 from soundkin.lab.pages import Page
 from soundkin.lab.runs import write_json
-from soundkin.lab.spaces import ALBUMS, Space
+from soundkin.lab.spaces import Space
 
 TITLE = "Embeddings"
 NOTE = (

@@ -55,7 +55,8 @@ def run(
     if albums:
         rows = _albums(shared, models, ks, shortest)
     else:
-        from soundkin.lab.spaces import Place, evaluate_models
+        from soundkin.lab.compare_embeddings import evaluate_models
+        from soundkin.lab.spaces import Place
 
         place = Place(data, dataset, cache_folder(cache), workers, _progress())
 
@@ -74,8 +75,8 @@ def run(
 
 
 def _albums(shared: Shared, models: list[str], ks: tuple[int, ...], shortest: float) -> list[Row]:
+    from soundkin.lab.compare_embeddings import evaluate_albums
     from soundkin.lab.recommend import model_file
-    from soundkin.lab.spaces import evaluate_albums
 
     with shared.open() as library:
         return [evaluate_albums(library.catalogue, model_file(model), ks=ks, shortest=shortest) for model in models]
