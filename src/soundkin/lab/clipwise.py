@@ -89,6 +89,7 @@ def picture_form(*, form: str, seconds: float, offset: float | str, height: int,
 
 
 def grey(path: Path, **settings: Any) -> Array:
+    """S1's grey picture (height, width) uint8."""
     form = picture_form(**settings)
     if settings["form"] == "published":
         y = hear(path, sr=pictures.SR, seconds=pictures.PUBLISHED_SECONDS, offset=0.0)
@@ -104,22 +105,27 @@ def _grey_settings(settings: Settings) -> dict[str, Any]:
 
 
 def rgb(path: Path, **settings: Any) -> Array:
+    """S2's and S4's colour picture (256, 256, 3) uint8."""
     return pictures.coloured(grey(path, **_grey_settings(settings)))
 
 
 def scalogram(path: Path, *, seconds: float, offset: float | str) -> Array:
+    """S2's wavelet picture (256, 256, 3) uint8."""
     return pictures.scalogram(hear(path, sr=pictures.SR, seconds=seconds, offset=offset), seconds=seconds)
 
 
 def sequence(path: Path, *, offset: float | str) -> Array:
+    """S3's sequence (1291, 27) float32."""
     return frame_sequence(hear(path, sr=SR, seconds=SEQUENCE_SECONDS, offset=offset))
 
 
 def table(path: Path, *, seconds: float, offset: float | str) -> Array:
+    """A row of the feature table, (57,) float64."""
     return feature_table(hear(path, sr=SR, seconds=seconds, offset=offset))
 
 
 def timbre(path: Path) -> Array:
+    """What the built-in model makes of a track: (182,) float32, excerpts that are silent left out."""
     model = TimbreModel()
     with open_audio(path) as source:
         heard = [excerpt.y for excerpt in source.excerpts(model.excerpts, sr=model.sr)]
@@ -149,12 +155,14 @@ def mel_front_end(settings: Settings) -> LogMel:
 
 
 def log_mel_of(path: Path, **settings: Any) -> Array:
+    """Log-mel spectrogram (n_mels, frames) float16 in dB."""
     y = hear(path, sr=settings["sr"], seconds=settings["seconds"], offset=settings["offset"])
     # half the room in the cache; 0.06 dB at most are lost
     return log_mel(y, mel_front_end(settings)).astype(np.float16)
 
 
 def statistics_of(path: Path, **settings: Any) -> Array:
+    """Its statistics (60 + 2 · n_mels,) float32."""
     y = hear(path, sr=settings["sr"], seconds=settings["seconds"], offset=settings["offset"])
     return mel_statistics(log_mel(y, mel_front_end(settings)), segment_frames=settings["segment_frames"])
 
@@ -170,20 +178,24 @@ class _Unit(nn.Module):
 
 
 def feed_picture(settings: Settings) -> Feed:
+    """Segments to grey pictures (batch, 1, height, width) from 0 to 1."""
     form = picture_form(**settings)
     return form.mel, form.frames, nn.Sequential(ToPicture(form), _Unit())
 
 
 def feed_rgb(settings: Settings) -> Feed:
+    """Segments to colour pictures (batch, 3, 256, 256) from 0 to 1."""
     form = picture_form(**_grey_settings(settings))
     return form.mel, form.frames, nn.Sequential(ToPicture(form), ToColour(form.height, form.width), _Unit())
 
 
 def feed_log_mel(settings: Settings) -> Feed:
+    """Segments as they are."""
     return mel_front_end(settings), _segment(settings), nn.Identity()
 
 
 def feed_statistics(settings: Settings) -> Feed:
+    """Segments to their statistics (batch, 60 + 2 · n_mels)."""
     return mel_front_end(settings), _segment(settings), ToStatistics(settings["n_mels"])
 
 
