@@ -89,6 +89,9 @@ def test_overrides(tmp_path: Path) -> None:
         file, overrides=["seeds=[7]", "protocol=k-fold", "search_settings.epochs=2", "seed=8", "n_neighbors=9"]
     )
     assert changed.seeds == (7,)
+    assert (changed.asked_protocol, changed.asked_dataset) == ("", "")  # it named none
+    moved = load_experiment("s1-table-2", overrides=["protocol=filtered", "seeds=3"])
+    assert (moved.protocol, moved.asked_protocol, moved.asked_dataset, moved.seeds) == ("filtered", "s1", "", (3,))
     assert changed.protocol == "k-fold"
     assert changed.search_settings == {"epochs": 2}
     knn, lda = changed.methods
@@ -105,7 +108,7 @@ def test_overrides(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("title =", "tittle ="), "unknown tittle; there are: dataset"),
+        (("title =", "tittle ="), "unknown tittle; there are: .*title"),
         (('estimator = "lda"', 'estimater = "lda"'), "unknown estimater"),
         (('estimator = "lda"', 'name = "x"'), "without estimator"),
         (("seeds = [0, 1]", "seeds = []"), "seeds is a list"),
@@ -114,6 +117,10 @@ def test_overrides(tmp_path: Path) -> None:
         (('name = "knn"', 'name = "lda"'), "none occurs twice"),
         (('title = "Two lines"', ""), "needs title"),
         (("[settings]", "[settings"), "no TOML"),
+        (("seeds = [0, 1]", 'fit_on_valid = "False"'), "fit_on_valid is true or false"),
+        (("seeds = [0, 1]", "folds = 2.5"), "folds is a whole number"),
+        (("seeds = [0, 1]", "protocol = 3"), "protocol is a text"),
+        (("seeds = [0, 1]", "search_settings = 3"), "search_settings is a table"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, change: tuple[str, str], message: str) -> None:

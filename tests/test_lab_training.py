@@ -15,7 +15,8 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
 from soundkin.errors import ExperimentError, UnknownNameError, WeightsError
-from soundkin.lab.inputs import Scaler, hold_out, long_enough, segment_starts
+from soundkin.lab.inputs import Examples, Scaler, hold_out, long_enough, segment_starts
+from soundkin.lab.loop import Keeper
 from soundkin.lab.networks import NETWORKS, build_network
 from soundkin.lab.networks.network import Network
 from soundkin.lab.training import NeuralClassifier, find_device
@@ -216,6 +217,39 @@ def test_whole_artists_are_held_out() -> None:
     assert 6 <= len(held) <= 18
 
 
+def test_the_held_out_share_is_of_clips_and_of_every_class() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(60), rng.integers(1, 9, 60))
+    y = groups % 4
+    rows = np.arange(len(y))[:, None]
+    for seed in range(5):
+        _, _, (held, classes) = hold_out(rows, y, share=0.2, groups=groups, seed=seed)
+        assert 0.12 < len(held) / len(y) < 0.28
+        assert set(classes) == {0, 1, 2, 3}
+
+
+def test_a_checkpoint_of_other_clips_is_not_used(tmp_path: Path) -> None:
+    X, y = blobs()
+    file = tmp_path / "training.safetensors"
+    NeuralClassifier(**{**TINY, "epochs": 2}, validation=0, checkpoint=str(file)).fit(X[:40], y[:40])
+    seen: list[int] = []
+    other = NeuralClassifier(
+        **{**TINY, "epochs": 2}, validation=0, checkpoint=str(file), on_epoch=lambda row: seen.append(row["epoch"])
+    ).fit(X[20:], y[20:])
+    assert seen == [1, 2]
+    fresh = NeuralClassifier(**{**TINY, "epochs": 2}, validation=0).fit(X[20:], y[20:])
+    np.testing.assert_array_equal(other.predict_proba(X), fresh.predict_proba(X))
+
+
+def test_time_shift_moves_time_in_segments_shorter_than_their_bands() -> None:
+    X, y = mels()
+    settings = {"network": "short-chunk-cnn", "segment_frames": 32, "epochs": 1, "batch_size": 8, "device": "cpu"}
+    classifier = NeuralClassifier(**settings, sizes={"channels": [8, 8, 8]}, augment=["time-shift"], validation=0)
+    keeper = Keeper(classifier.fit(X, y), Examples(X, y, segment_frames=32), None)
+    x = torch.arange(32.0)[None, :, None].expand(2, 32, 32).clone()  # every band has a value of its own
+    torch.testing.assert_close(keeper.augmentations[0](x, generator=keeper.generator), x)
+
+
 def test_a_batch_of_one_is_left_out_rather_than_a_crash() -> None:
     X, y = blobs(17)
     NeuralClassifier(**{**TINY, "epochs": 1}, validation=0).fit(X, y)
@@ -238,8 +272,13 @@ def test_class_weights_help_the_rare_class() -> None:
         ({"precision": "int8"}, "unknown precision"),
         ({"scaling": "log"}, "unknown scaling"),
         ({"network": "transformer"}, "unknown network"),
-        ({"keep": "first"}, "keep is 'best' or 'last'"),
-        ({"epochs": 0}, "epochs >= 1"),
+        ({"keep": "first"}, "unknown keep 'first'; there are: best, last"),
+        ({"epochs": 0}, "epochs is from 1 to"),
+        ({"epochs": 2.5}, "epochs is a whole number"),
+        ({"mixup": -1}, "mixup is from 0"),
+        ({"validation": -2}, "validation is from 0"),
+        ({"label_smoothing": 3}, "label_smoothing is from 0 to 1"),
+        ({"patience": "None"}, "patience is a whole number"),
         ({"class_weight": "none"}, "class_weight"),
         ({"device": "abacus"}, "device 'abacus' cannot be used"),
         ({"segment_frames": 8}, "segment_frames is for spectrograms"),
@@ -265,6 +304,8 @@ def test_data_that_cannot_be_used_say_so() -> None:
     fitted = NeuralClassifier(**{**TINY, "epochs": 1}).fit(*blobs())
     with pytest.raises(ExperimentError, match="trained on inputs of shape"):
         fitted.predict(np.zeros((4, 7), np.float32))
+    with pytest.raises(ExperimentError, match="NaN or infinite"):
+        fitted.predict(np.full((4, 5), np.nan, np.float32))
 
 
 def test_a_loss_that_runs_away_is_reported() -> None:

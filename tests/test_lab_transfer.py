@@ -124,7 +124,7 @@ def test_missing_weights_say_where_to_put_which_file(keras_home, monkeypatch):
         "name resolution",
         f"Fetch {url}",
         f"put it at {path}",
-        "--set weights=",
+        "--set sizes.weights=",
     ):
         assert part in told
     assert asked[0][0] == (file, url)

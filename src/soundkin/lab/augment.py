@@ -164,8 +164,12 @@ AUGMENTATIONS: dict[str, Callable[..., Augmentation]] = {
 """Name -> dataclass of settings. Mixup is a setting of the training, since it changes labels too."""
 
 
-def make_augmentations(wanted: Iterable[str | Mapping[str, Any]]) -> list[Augmentation]:
+def make_augmentations(
+    wanted: Iterable[str | Mapping[str, Any]], *, time_axis: int | None = None
+) -> list[Augmentation]:
     """Augmentations in order, from names or from `{"name": "noise", "level": 0.1}`.
+
+    `time_axis` is that of three-dimensional batches, for those that do not say it: 1 of sequences, 2 of segments.
 
     Raises UnknownNameError, or ExperimentError for settings that one does not have.
     """
@@ -173,11 +177,13 @@ def make_augmentations(wanted: Iterable[str | Mapping[str, Any]]) -> list[Augmen
         raise ExperimentError(f"augmentations are a list, such as ['noise', 'brightness'], not {wanted!r}")
     made = []
     for item in wanted:
-        settings = {"name": item} if isinstance(item, str) else dict(item)
+        settings: dict[str, Any] = {"name": item} if isinstance(item, str) else dict(item)
         name = str(settings.pop("name", ""))
         if name not in AUGMENTATIONS:
             raise UnknownNameError("augmentation", name, AUGMENTATIONS)
         try:
+            if "time_axis" in AUGMENTATIONS[name].__dataclass_fields__:  # type: ignore[attr-defined]
+                settings.setdefault("time_axis", time_axis)
             made.append(AUGMENTATIONS[name](**settings))
         except TypeError as error:
             known = ", ".join(AUGMENTATIONS[name].__dataclass_fields__)  # type: ignore[attr-defined]

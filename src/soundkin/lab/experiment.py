@@ -57,11 +57,15 @@ class Experiment:
     search_settings: Mapping[str, Any] = field(default_factory=dict)
     """What differs from `settings` while a grid is searched, such as fewer epochs."""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    asked_dataset: str = ""
+    asked_protocol: str = ""
+    """What the file names, where something else was asked for: the source's figures are of that."""
     sweep: str = ""
     """The setting along which the methods form a curve, for the report."""
     notes: str = ""
 
     def __post_init__(self) -> None:
+        self._check_types()
         if not self.methods:
             raise ExperimentError(f"{self.name}: an experiment needs at least one [[methods]] table")
         names = [method.name for method in self.methods]
@@ -73,6 +77,19 @@ class Experiment:
                 )
         if not self.seeds or any(not isinstance(seed, int) or seed < 0 for seed in self.seeds):
             raise ExperimentError(f"{self.name}: seeds is a list of whole numbers from 0 up, not {list(self.seeds)}")
+
+    def _check_types(self) -> None:
+        for name, value in (("folds", self.folds), ("search_folds", self.search_folds)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 2):
+                raise ExperimentError(f"{self.name}: {name} is a whole number from 2 up, not {value!r}")
+        if not isinstance(self.fit_on_valid, bool):
+            raise ExperimentError(f"{self.name}: fit_on_valid is true or false, not {self.fit_on_valid!r}")
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if item.type == "str" and not isinstance(value, str):
+                raise ExperimentError(f"{self.name}: {item.name} is a text, not {value!r}")
+            if item.type == "Mapping[str, Any]" and not isinstance(value, Mapping):
+                raise ExperimentError(f"{self.name}: {item.name} is a table, not {value!r}")
 
     def settings_of(self, method: Method) -> dict[str, Any]:
         return {**self.settings, **method.settings}
@@ -100,10 +117,14 @@ def load_experiment(name_or_file: str, *, overrides: Iterable[str] = ()) -> Expe
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ExperimentError(f"{path}: no TOML that can be read: {error}") from error
+    asked = {name: content.get(name, "") for name in ("dataset", "protocol")}
     for override in overrides:
         if override.startswith("protocol"):
             content.pop("folds", None)  # they were the other protocol's
         _override(content, override)
+    for name, value in asked.items():
+        if content.get(name, "") != value:
+            content[f"asked_{name}"] = value
     return _build(content, name=path.stem, path=path)
 
 
@@ -119,7 +140,8 @@ def _build(content: dict[str, Any], *, name: str, path: Path) -> Experiment:
             raise ExperimentError(f"{path}: a method without estimator: {method}")
         method.setdefault("name", method["estimator"])
     content.setdefault("name", name)
-    content["seeds"] = tuple(content.get("seeds", (0,)))
+    seeds = content.get("seeds", [0])
+    content["seeds"] = tuple(seeds) if isinstance(seeds, list) else (seeds,)
     try:
         return Experiment(methods=tuple(Method(**method) for method in methods), **content)
     except TypeError as error:

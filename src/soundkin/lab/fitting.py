@@ -17,8 +17,7 @@ from soundkin.lab.dataset import Dataset
 from soundkin.lab.ensemble import Ensemble
 from soundkin.lab.estimators import is_neural, make_estimator
 from soundkin.lab.experiment import Experiment
-from soundkin.lab.leaks import find_leaks
-from soundkin.lab.runs import Fit, Method, Predictions, fit_folder, read_json, write_json, write_predictions
+from soundkin.lab.runs import Fit, Leak, Method, Predictions, fit_folder, read_json, write_json, write_predictions
 from soundkin.lab.search import inner_folds, search
 from soundkin.lab.splits import Split
 from soundkin.lab.storage import load_estimator, save_estimator
@@ -59,7 +58,7 @@ class Job:
     split: Split
     groups: npt.NDArray[np.int64] | None
     """Clips that belong on one side when the fitting part is split further; None where no artist is known."""
-    duplicates: tuple[tuple[str, ...], ...]
+    leak: Leak
     device: str
     listener: Listener
 
@@ -75,7 +74,9 @@ def fit_once(job: Job) -> None:
     groups = job.groups
     together = experiment.fit_on_valid and not neural
     fitted = np.concatenate([split.train, split.valid]) if together else split.train
+    began = time.perf_counter()
     chosen = _choose(job, fitted, groups) if job.method.grid else {}
+    search_seconds = time.perf_counter() - began
     checkpoint = job.folder / "training.safetensors"
     valid = None if together or not len(split.valid) else split.valid
     began = time.perf_counter()
@@ -87,8 +88,12 @@ def fit_once(job: Job) -> None:
     seconds = time.perf_counter() - began
     history = getattr(estimator, "history_", None)
     if history:
-        seconds = sum(row["seconds"] for row in history)  # the epochs before a stop included
+        # the epochs before a stop included
+        seconds = getattr(estimator, "body_seconds_", 0.0) + sum(row["seconds"] for row in history)
         write_json(job.folder / "history.json", history)
+    for name in experiment.settings_of(job.method).get("of", ()):
+        made = read_json(fit_folder(job.run, name, seed=job.seed, fold=job.fold) / "fit.json")
+        seconds += made["train_seconds"]
     began = time.perf_counter()
     probabilities = estimator.predict_proba(_rows(job.X, split.test))
     per_clip = (time.perf_counter() - began) * 1000 / len(split.test)
@@ -115,7 +120,8 @@ def fit_once(job: Job) -> None:
         parameters=getattr(estimator, "n_parameters_", None),
         train_seconds=seconds,
         test_ms=per_clip,
-        leak=find_leaks(job.dataset, split, duplicates=job.duplicates),
+        search_seconds=search_seconds if chosen else 0.0,
+        leak=job.leak,
         epochs=len(history) if history else None,
         best_epoch=getattr(estimator, "best_epoch_", None),
         chosen=chosen,

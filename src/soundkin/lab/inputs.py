@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
 
 from soundkin.errors import ExperimentError, UnknownNameError
 
@@ -167,18 +167,35 @@ def hold_out(
 
     Raises ExperimentError where that cannot be done.
     """
-    if groups is None:
-        splitter: Any = StratifiedShuffleSplit(1, test_size=share, random_state=seed)
-    else:
-        splitter = GroupShuffleSplit(1, test_size=share, random_state=seed)
     try:
-        train, held = next(splitter.split(np.zeros(len(y)), y, groups))
+        if groups is None:
+            splitter = StratifiedShuffleSplit(1, test_size=share, random_state=seed)
+            train, held = next(splitter.split(np.zeros(len(y)), y))
+        else:
+            train, held = _hold_out_groups(y, groups, share=share, seed=seed)
     except ValueError as error:
         raise ExperimentError(
             f"{share:.0%} of {len(y)} clips cannot be held out for validation ({error}); "
             "set validation = 0, or add clips"
         ) from error
+    if not len(held):
+        raise ExperimentError(f"{share:.0%} of {len(y)} clips is none; set validation = 0, or a larger share")
     lost = sorted(set(np.unique(y).tolist()) - set(np.unique(y[train]).tolist()))
     if lost:
         raise ExperimentError(f"holding out {share:.0%} of the artists leaves nothing of class {lost} to train on")
     return X[train], y[train], (X[held], y[held])
+
+
+def _hold_out_groups(
+    y: npt.NDArray[Any], groups: npt.NDArray[Any], *, share: float, seed: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Of stratified folds of whole groups, the one whose shares of the classes come nearest to `share`."""
+    number = max(2, round(1 / share))
+    folds = StratifiedGroupKFold(number, shuffle=True, random_state=seed).split(np.zeros(len(y)), y, groups)
+    _, codes = np.unique(y, return_inverse=True)
+    total = np.bincount(codes)
+
+    def distance(held: npt.NDArray[np.int64]) -> float:
+        return float(np.abs(np.bincount(codes[held], minlength=len(total)) / total - share).sum())
+
+    return min(((train, held) for train, held in folds), key=lambda parts: distance(parts[1]))

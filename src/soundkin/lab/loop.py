@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Mapping
@@ -68,28 +69,34 @@ class Keeper(Callback):  # type: ignore[misc]
 
     def __init__(self, classifier: Any, examples: Examples, valid: Data | None) -> None:
         self.classifier, self.examples, self.valid = classifier, examples, valid
-        self.augmentations = make_augmentations(classifier.augment)
+        self.augmentations = make_augmentations(classifier.augment, time_axis=2 if classifier.segment_frames else None)
         self.generator = torch.Generator(device=classifier.device_)
         self.history: list[dict[str, Any]] = []
         self.best_state: dict[str, torch.Tensor] = {}
         self.best_epoch: int | None = None
+        self.key = ""
         self._loss = self._right = self._count = 0.0
         self._began = 0.0
 
     def resume(self, net: SkorchNet) -> None:
         path = self.classifier.checkpoint
-        kept = read_progress(Path(path), key=self._key(), device=self.classifier.device_) if path else None
+        self.key = self._key() if path else ""
+        kept = read_progress(Path(path), key=self.key, device=self.classifier.device_) if path else None
         if kept is not None:
             net.module_.load_state_dict(kept.state)
             net.optimizer_.load_state_dict(kept.optimizer)
             self.history, self.best_state, self.best_epoch = kept.history, kept.best_state, kept.best_epoch
 
     def _key(self) -> str:
-        """What must be equal for a training to go on: the settings and the data's extent."""
+        """What must be equal for a training to go on: the settings and the data."""
         settings = self.classifier.get_params()
         for name in ("checkpoint", "on_epoch", "device"):
             settings.pop(name)
-        return repr((sorted(settings.items(), key=str), len(self.examples), self.classifier.input_shape_))
+        digest = hashlib.sha256(repr((sorted(settings.items(), key=str), self.classifier.input_shape_)).encode())
+        for rows in (self.examples.X, self.examples.y, *(self.valid or ())):
+            for row in rows:
+                digest.update(np.ascontiguousarray(row).data)
+        return digest.hexdigest()
 
     def on_epoch_begin(self, net: SkorchNet, **_: Any) -> None:
         epoch = len(self.history)
@@ -136,7 +143,7 @@ class Keeper(Callback):  # type: ignore[misc]
                 best_epoch=self.best_epoch,
                 history=self.history,
             )
-            write_progress(Path(self.classifier.checkpoint), progress, key=self._key())
+            write_progress(Path(self.classifier.checkpoint), progress, key=self.key)
         if self.classifier.on_epoch is not None:
             self.classifier.on_epoch(row)
 

@@ -24,13 +24,14 @@ from soundkin import __version__
 from soundkin.errors import ExperimentError, UnknownNameError
 from soundkin.lab.dataset import Dataset
 from soundkin.lab.datasets import load_dataset
-from soundkin.lab.estimators import is_neural, make_estimator
+from soundkin.lab.estimators import has_setting, is_neural, make_estimator
 from soundkin.lab.experiment import Experiment, to_toml
 from soundkin.lab.fitting import Job, Listener, Silence, fit_once
-from soundkin.lab.leaks import find_duplicates
+from soundkin.lab.leaks import find_duplicates, find_leaks
 from soundkin.lab.report import write_report
 from soundkin.lab.representations import represent
 from soundkin.lab.runs import (
+    Leak,
     Method,
     RunRecord,
     read_json,
@@ -38,8 +39,11 @@ from soundkin.lab.runs import (
     write_json,
     write_text,
 )
-from soundkin.lab.splits import PROTOCOLS, default_protocol, inseparable, make_splits
+from soundkin.lab.splits import PROTOCOLS, Split, default_protocol, inseparable, make_splits
+from soundkin.lab.training import NeuralClassifier
 
+_SAID_ONLY = ("title", "notes", "source", "asked_dataset", "asked_protocol")
+"""Fields of an experiment that change nothing in what is computed."""
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "skorch", "librosa", "keras")
 
 
@@ -64,6 +68,7 @@ def run_experiment(
     listener = listener or Silence()
     experiment = _quick(experiment) if quick else experiment
     dataset = load_dataset(experiment.dataset, data)
+    dataset = dataclasses.replace(dataset, duplicates=find_duplicates(dataset))
     protocol = experiment.protocol or default_protocol(dataset)
     experiment = dataclasses.replace(experiment, protocol=protocol)
     splits = {seed: make_splits(dataset, protocol, seed=seed, folds=experiment.folds) for seed in experiment.seeds}
@@ -74,7 +79,9 @@ def run_experiment(
     if PROTOCOLS[protocol].folds:
         experiment = dataclasses.replace(experiment, folds=len(next(iter(splits.values()))[1]))
     _begin(out, experiment, dataset, quick=quick)
-    groups, duplicates = inseparable(dataset), find_duplicates(dataset)
+    groups = inseparable(dataset)
+    write_json(out / "groups.json", None if groups is None else dict(zip(dataset.ids, groups.tolist(), strict=True)))
+    leaks = _check_leaks(dataset, {seed: made[1] for seed, made in splits.items()}, listener)
     jobs = [
         Job(
             run=out,
@@ -86,7 +93,7 @@ def run_experiment(
             fold=fold,
             split=split,
             groups=groups,
-            duplicates=duplicates,
+            leak=leaks[seed, fold],
             device=device,
             listener=listener,
         )
@@ -118,6 +125,25 @@ def _quick(experiment: Experiment) -> Experiment:
         search_settings={},
         methods=tuple(shorten(method) for method in experiment.methods),
     )
+
+
+def _check_leaks(dataset: Dataset, splits: dict[int, list[Split]], listener: Listener) -> dict[tuple[int, int], Leak]:
+    """What each split lets through, said before anything is trained."""
+    leaks = {
+        (seed, fold): find_leaks(dataset, split, duplicates=dataset.duplicates)
+        for seed, made in splits.items()
+        for fold, split in enumerate(made)
+    }
+    tested = sum(len(split.test) for made in splits.values() for split in made)
+    artists, copies = (
+        sum(getattr(leak, name) for leak in leaks.values()) for name in ("clips_by_artist", "duplicates")
+    )
+    if artists or copies:
+        listener.step(
+            f"leak check: of {tested} tested clips, {artists} are by an artist who is trained on, "
+            f"{copies} are copies of a clip that is trained on"
+        )
+    return leaks
 
 
 _Heard = tuple[str, str]
@@ -172,16 +198,22 @@ def _check_methods(experiment: Experiment, only: Sequence[str]) -> None:
                     raise UnknownNameError(f"method before {method.name}", name, names[:i])
             continue
         estimator = make_estimator(method.estimator, **settings)
-        known = set(estimator.get_params())
-        for name in method.grid:
-            if is_neural(method.estimator) and name.split(".")[0] not in known:
+        if isinstance(estimator, NeuralClassifier):
+            estimator.check_settings()
+        for name, values in method.grid.items():
+            first = values[0] if isinstance(values, list) and values else None
+            if not has_setting(method.estimator, name.split(".")[0], first):
                 raise ExperimentError(f"{method.name}: its grid names {name!r}, which {method.estimator} has not")
 
 
 def _begin(out: Path, experiment: Experiment, dataset: Dataset, *, quick: bool) -> None:
     """Write what describes the run, or see that the folder holds the same one."""
     contents = {clip.id: _content(dataset, i) for i, clip in enumerate(dataset.clips)}
-    plain = {key: value for key, value in dataclasses.asdict(experiment).items() if key not in ("title", "notes")}
+    plain = {
+        key: value
+        for key, value in dataclasses.asdict(experiment).items()
+        if key not in ("title", "notes", "source", "asked_dataset", "asked_protocol")
+    }
     what = json.dumps([plain, quick, contents, [clip.label for clip in dataset.clips]], sort_keys=True, default=str)
     fingerprint = hashlib.sha256(what.encode()).hexdigest()[:16]
     if (out / "run.json").is_file():
@@ -215,6 +247,8 @@ def _begin(out: Path, experiment: Experiment, dataset: Dataset, *, quick: bool) 
         findings=dataset.findings,
         quick=quick,
         fingerprint=fingerprint,
+        asked_dataset=experiment.asked_dataset,
+        asked_protocol=experiment.asked_protocol,
     )
     write_json(out / "run.json", record)
 

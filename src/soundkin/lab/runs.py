@@ -46,6 +46,8 @@ class Leak:
     examples: tuple[str, ...] = ()
     """Some of them, a sentence each."""
     artists_known: bool = True
+    unknown_artists: int = 0
+    """Test clips of which the artist is not known."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Fit:
     """Settings that a grid search chose."""
     notes: tuple[str, ...] = ()
     device: str = "cpu"
+    search_seconds: float = 0.0
+    """Spent on choosing settings."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,9 @@ class RunRecord:
     fingerprint: str = ""
     """Hash of experiment, clips and their contents; a stopped run goes on only if it is equal."""
     format: int = FORMAT
+    asked_dataset: str = ""
+    asked_protocol: str = ""
+    """What the experiment file itself names, where something else was run: the source's figures are of that."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from soundkin.errors import ExperimentError, UnknownNameError, WeightsError
-from soundkin.lab.inputs import Examples, Scaler, clip_batches, hold_out, input_shape_of
+from soundkin.lab.augment import make_augmentations
+from soundkin.lab.inputs import SCALINGS, Examples, Scaler, clip_batches, hold_out, input_shape_of
 from soundkin.lab.loop import MONITORS, Data, Keeper, SkorchNet, StopTrainingError
-from soundkin.lab.networks import build_network
+from soundkin.lab.networks import build_network, check_sizes
 from soundkin.lab.networks.network import Network, count_parameters
 from soundkin.lab.runs import read_json, write_json
 from soundkin.lab.weights import load_weights, save_weights
@@ -35,6 +37,22 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
 }
 PRECISIONS = ("float32", "bfloat16", "auto")
+
+
+_RANGES: tuple[tuple[str, bool, float, float], ...] = (
+    ("epochs", True, 1, 10**6),
+    ("patience", True, 1, 10**6),
+    ("batch_size", True, 2, 10**5),
+    ("segment_frames", True, 1, 2**16),
+    ("lr", False, 1e-12, 1e30),
+    ("momentum", False, 0, 1),
+    ("weight_decay", False, 0, 1e3),
+    ("clip_norm", False, 1e-12, 1e12),
+    ("label_smoothing", False, 0, 1),
+    ("mixup", False, 0, 1e3),
+    ("validation", False, 0, 0.9),
+)
+"""Setting, whether it is a whole number, least, most."""
 
 
 class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -120,7 +138,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises ExperimentError for data or settings that cannot be trained.
         """
-        self._check_settings()
+        self.check_settings()
         y = np.asarray(y)
         if valid is None and self.validation > 0:
             X, y, valid = hold_out(X, y, share=self.validation, groups=groups, seed=self.seed)
@@ -140,23 +158,32 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self._train(network.to(self.device_), X, self._encode(y), valid)
         return self
 
-    def _check_settings(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            raise UnknownNameError("optimizer", self.optimizer, OPTIMIZERS)
-        if self.monitor not in MONITORS:
-            raise UnknownNameError("monitor", self.monitor, MONITORS)
-        if self.precision not in PRECISIONS:
-            raise UnknownNameError("precision", self.precision, PRECISIONS)
-        if self.keep not in ("best", "last") or self.schedule not in ("constant", "cosine"):
-            raise ExperimentError(
-                f"keep is 'best' or 'last' and schedule 'constant' or 'cosine', not {self.keep!r} and {self.schedule!r}"
-            )
+    def check_settings(self) -> None:
+        """Raises UnknownNameError or ExperimentError for a setting that cannot be, before anything is trained."""
+        for what, name, known in (
+            ("optimizer", self.optimizer, OPTIMIZERS),
+            ("monitor", self.monitor, MONITORS),
+            ("precision", self.precision, PRECISIONS),
+            ("scaling", self.scaling, SCALINGS),
+            ("keep", self.keep, ("best", "last")),
+            ("schedule", self.schedule, ("constant", "cosine")),
+        ):
+            if name not in known:
+                raise UnknownNameError(what, name, known)
+        for name, whole, low, high in _RANGES:
+            value = getattr(self, name)
+            if value is None and name in ("patience", "segment_frames", "clip_norm"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+                raise ExperimentError(f"{name} is a {'whole ' * whole}number, not {value!r}")
+            if not low <= value <= high:
+                raise ExperimentError(f"{name} is from {low} to {high}, not {value}")
         if self.class_weight not in (None, "balanced"):
             raise ExperimentError(f"class_weight is 'balanced' or absent, not {self.class_weight!r}")
-        if self.epochs < 1 or self.batch_size < 2 or self.lr <= 0:
-            raise ExperimentError(
-                f"epochs >= 1, batch_size >= 2 and lr > 0 must hold, not {self.epochs}, {self.batch_size}, {self.lr}"
-            )
+        if self.sizes is not None and not isinstance(self.sizes, Mapping):
+            raise ExperimentError(f"sizes is a table of the network's own settings, not {self.sizes!r}")
+        make_augmentations(self.augment)
+        check_sizes(self.network, self.sizes or {})
 
     def _encode(self, y: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         unknown = set(np.unique(y).tolist()) - set(self.classes_.tolist())
@@ -182,7 +209,9 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         def features(part: Any) -> FloatArray:
             return self._per_clip(part, lambda x: network.features(x)).astype(np.float32)
 
+        began = time.perf_counter()
         inside = features(X), y, None if valid is None else (features(valid[0]), valid[1])
+        self.body_seconds_ = time.perf_counter() - began
         outside = self.input_shape_, self.scaler_
         self.network_, self.input_shape_, self.scaler_ = network.top, inside[0].shape[1:], Scaler("none")
         try:
@@ -244,6 +273,10 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         count = np.zeros(len(X))
         with torch.inference_mode():
             for x, owner in clip_batches(X, segment_frames=self.segment_frames, batch_size=max(32, self.batch_size)):
+                if not bool(torch.isfinite(x).all()):
+                    raise ExperimentError(
+                        f"clip number {int(owner[0])} or one soon after it has NaN or infinite values"
+                    )
                 rows = function(self.prepare(x.to(self.device_))).double().cpu().numpy()
                 if total is None:
                     total = np.zeros((len(X), rows.shape[1]))

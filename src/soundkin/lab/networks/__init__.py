@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,26 +19,33 @@ from soundkin.lab.networks.short_chunk import ShortChunkCNN, ShortChunkSizes
 from soundkin.lab.networks.transfer import Transfer, TransferSizes
 
 
-def _with(sizes: Any, network: Callable[..., Network]) -> Callable[..., Network]:
-    """`network`, built with settings by name; `sizes` holds those that are not given."""
+@dataclass(frozen=True)
+class Builder:
+    """Builds `network` with settings by name; `sizes` holds those that are not given."""
 
-    def build(input_shape: tuple[int, ...], classes: int, **settings: Any) -> Network:
-        known = {field.name: getattr(sizes, field.name) for field in dataclasses.fields(sizes)}
+    sizes: Any
+    network: Callable[..., Network]
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Raises ExperimentError for a setting that the network does not have, or of another kind."""
+        known = {field.name: getattr(self.sizes, field.name) for field in dataclasses.fields(self.sizes)}
         for name, value in settings.items():
             if name not in known:
                 raise ExperimentError(f"this network has no setting {name!r}; it has: {', '.join(known)}")
             if not _is_like(value, known[name]):
                 raise ExperimentError(f"the setting {name} is of the kind of {known[name]!r}, not {value!r}")
-        chosen = dataclasses.replace(sizes, **{name: _frozen(value) for name, value in settings.items()})
+
+    def __call__(self, input_shape: tuple[int, ...], classes: int, **settings: Any) -> Network:
+        """A network with fresh weights. Raises ExperimentError for settings or shapes that cannot be."""
+        self.check(settings)
+        chosen = dataclasses.replace(self.sizes, **{name: _frozen(value) for name, value in settings.items()})
         try:
-            return network(tuple(input_shape), classes, sizes=chosen)
+            return self.network(tuple(input_shape), classes, sizes=chosen)
         except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
             if isinstance(error, SoundkinError):
                 raise
             reason = (str(error).splitlines() or [repr(error)])[0]
             raise ExperimentError(f"no network of inputs {tuple(input_shape)} and {settings}: {reason}") from error
-
-    return build
 
 
 def _is_like(value: Any, default: Any) -> bool:
@@ -53,25 +61,34 @@ def _frozen(value: Any) -> Any:
 
 
 NETWORKS: dict[str, Callable[..., Network]] = {
-    "rnn": _with(RecurrentSizes(), partial(Recurrent, kind="rnn")),
-    "lstm": _with(RecurrentSizes(), partial(Recurrent, kind="lstm")),
-    "gru": _with(RecurrentSizes(), partial(Recurrent, kind="gru")),
-    "resnet18": _with(ResNetSizes(), ResNet),
-    "inception-single": _with(inception.SINGLE, inception.Inception),
-    "inception-skip": _with(inception.SKIP, inception.Inception),
-    "inception-growing": _with(inception.GROWING, inception.Inception),
-    "custom-cnn": _with(CustomCNNSizes(), CustomCNN),
-    "s2-cnn-first": _with(s2_cnn.FIRST, s2_cnn.S2CNN),
-    "s2-cnn": _with(s2_cnn.FINAL, s2_cnn.S2CNN),
-    "ann": _with(dense.ANN, dense.Dense),
-    "s3-lstm": _with(S3LSTMSizes(), S3LSTM),
-    "short-chunk-cnn": _with(ShortChunkSizes(), ShortChunkCNN),
-    "mlp": _with(dense.MLP, dense.Dense),
-    "xception": _with(TransferSizes(), partial(Transfer, family="xception")),
-    "resnet50v2": _with(TransferSizes(), partial(Transfer, family="resnet50v2")),
-    "vgg19": _with(TransferSizes(), partial(Transfer, family="vgg19")),
+    "rnn": Builder(RecurrentSizes(), partial(Recurrent, kind="rnn")),
+    "lstm": Builder(RecurrentSizes(), partial(Recurrent, kind="lstm")),
+    "gru": Builder(RecurrentSizes(), partial(Recurrent, kind="gru")),
+    "resnet18": Builder(ResNetSizes(), ResNet),
+    "inception-single": Builder(inception.SINGLE, inception.Inception),
+    "inception-skip": Builder(inception.SKIP, inception.Inception),
+    "inception-growing": Builder(inception.GROWING, inception.Inception),
+    "custom-cnn": Builder(CustomCNNSizes(), CustomCNN),
+    "s2-cnn-first": Builder(s2_cnn.FIRST, s2_cnn.S2CNN),
+    "s2-cnn": Builder(s2_cnn.FINAL, s2_cnn.S2CNN),
+    "ann": Builder(dense.ANN, dense.Dense),
+    "s3-lstm": Builder(S3LSTMSizes(), S3LSTM),
+    "short-chunk-cnn": Builder(ShortChunkSizes(), ShortChunkCNN),
+    "mlp": Builder(dense.MLP, dense.Dense),
+    "xception": Builder(TransferSizes(), partial(Transfer, family="xception")),
+    "resnet50v2": Builder(TransferSizes(), partial(Transfer, family="resnet50v2")),
+    "vgg19": Builder(TransferSizes(), partial(Transfer, family="vgg19")),
 }
 """Name -> build(input_shape, classes, **sizes)."""
+
+
+def check_sizes(name: str, sizes: Mapping[str, Any]) -> None:
+    """Raises UnknownNameError for a network that there is not, ExperimentError for sizes that it does not have."""
+    if name not in NETWORKS:
+        raise UnknownNameError("network", name, NETWORKS)
+    builder = NETWORKS[name]
+    if isinstance(builder, Builder):
+        builder.check(sizes)
 
 
 def build_network(name: str, *, input_shape: tuple[int, ...], classes: int, **sizes: Any) -> Network:

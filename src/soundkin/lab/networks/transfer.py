@@ -137,7 +137,7 @@ def _put_back_backbone(network: nn.Module, state: dict[str, Any], prefix: str, *
     if told is not None and int(told) != int(own):
         raise WeightsError(
             "this head was trained on a backbone with other weights; give the file it was trained with: "
-            "--set weights=FILE"
+            "--only METHOD --set sizes.weights=FILE"
         )
     state.update(network.get_submodule("backbone").state_dict(prefix=f"{prefix}backbone."))
 
@@ -197,7 +197,7 @@ def _find_weights(name: str, weights: str) -> Path:
         if hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != family.md5:
             raise WeightsError(
                 f"{path}: not the published file, or half of it; remove it to have it downloaded again, "
-                f"or give it as --set weights={path} if it is meant"
+                f"or give it as --only METHOD --set sizes.weights={path} if it is meant"
             )
         return path
     try:
@@ -208,7 +208,8 @@ def _find_weights(name: str, weights: str) -> Path:
     except Exception as error:  # Keras raises plain Exception
         raise WeightsError(
             f"the ImageNet weights of {name} are not at {path} and cannot be downloaded ({error}). "
-            f"Fetch {family.url} where there is a connection and put it at {path}, or anywhere: --set weights=FILE"
+            f"Fetch {family.url} where there is a connection and put it at {path}, or anywhere: "
+            "--only METHOD --set sizes.weights=FILE"
         ) from error
     return Path(got)
 
