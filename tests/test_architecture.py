@@ -149,6 +149,22 @@ def test_contributing_lists_the_modules_in_their_order():
     assert told == [layer for layer in LAYERS if layer in there]
 
 
+def test_contributing_lists_the_rooms_of_the_lab_in_an_order_that_holds():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    told = re.findall(r"^        (\w+)(?:\.py|/) ", text, flags=re.MULTILINE)
+    modules = [module for module in read_modules() if module.name.startswith("soundkin.lab.")]
+    there = {module.name.split(".")[2] for module in modules}
+    assert set(told) - {"experiments", "templates"} == there
+    assert len(told) == len(set(told))
+    broken = [
+        f"{module.name} imports {name}"
+        for module in modules
+        for _, name in imported_names(module)
+        if name.startswith("soundkin.lab.") and told.index(name.split(".")[2]) > told.index(module.name.split(".")[2])
+    ]
+    assert broken == []
+
+
 def loaded_packages(code: str) -> tuple[subprocess.CompletedProcess[str], set[str]]:
     """Run `code` in a fresh interpreter; the process and the top-level packages it had loaded when it ended."""
     report = "import atexit, json, sys; atexit.register(lambda: print(json.dumps(list(sys.modules)), file=sys.stderr))"

@@ -36,6 +36,7 @@ ESTIMATORS: dict[str, Callable[..., BaseEstimator]] = {
 
 
 def is_neural(name: str) -> bool:
+    """Whether that name is a network's."""
     return name in NETWORKS
 
 

@@ -137,6 +137,7 @@ class Predictions:
 
 
 def fit_folder(run: Path, method: str, *, seed: int, fold: int) -> Path:
+    """Where one fit of a run is kept."""
     return run / method / f"seed-{seed}-fold-{fold}"
 
 
@@ -175,6 +176,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
+    """As CSV, whole or not at all."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["clip", "label", "predicted", *(f"p:{label}" for label in predictions.labels)])
@@ -186,6 +188,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def read_predictions(path: Path) -> Predictions:
+    """What `write_predictions` wrote. Raises ExperimentError for anything else."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             head, *rows = csv.reader(file)
