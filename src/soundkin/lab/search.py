@@ -86,7 +86,7 @@ def search(
 
 
 def combinations(grid: Mapping[str, Sequence[Any]]) -> Iterator[Settings]:
-    """Every combination of a grid's values, the last name varying fastest. Raises ExperimentError for what is no list."""
+    """Every combination of a grid's values, the last name varying fastest. Raises ExperimentError for no list."""
     for name, values in grid.items():
         if not isinstance(values, list | tuple) or not values:
             raise ExperimentError(f"a grid gives a list of values to each name, not {name} = {values!r}")
