@@ -119,7 +119,25 @@ def test_seeds_that_test_different_clips_are_averaged():
     assert outcomes.by_seed.tolist() == [1, 0.5]
     interval = bootstrap_interval(outcomes)
     assert (interval.value, interval.clips) == (0.75, 5)
-    assert 0.5 <= interval.low <= 0.75 <= interval.high <= 1
+    assert 0 <= interval.low < 0.75 < interval.high <= 1
+
+
+def test_seeds_that_disagree_make_it_unsure():
+    right, wrong = answers(np.ones(100)), answers(np.zeros(100))
+    interval = bootstrap_interval(collect({0: [right], 1: [wrong]}))
+    assert interval.value == 0.5
+    assert (interval.low, interval.high) == (0, 1)
+
+
+def test_artists_are_drawn_with_all_of_their_clips(right):
+    """Ten clips of one artist that are right or wrong together are one test, not ten."""
+    clips = np.repeat(right[:40], 10)
+    alone = bootstrap_interval(collect({0: [answers(right[:40])]}))
+    apart = bootstrap_interval(collect({0: [answers(clips)]}))
+    ids = answers(clips).ids
+    together = bootstrap_interval(collect({0: [answers(clips)]}, groups={id: i // 10 for i, id in enumerate(ids)}))
+    assert together.high - together.low > 2.5 * (apart.high - apart.low)
+    assert (together.low, together.high) == pytest.approx((alone.low, alone.high), abs=0.02)
 
 
 def test_a_method_does_not_differ_from_itself(right):

@@ -225,7 +225,7 @@ def test_a_sweep_is_a_figure_with_a_line_a_family(tmp_path):
         "learning rate 0.0065 validation, source",
     ):
         assert name in drawn
-    assert "Of one seed only" in page.text
+    assert "of one seed only" in page.text
 
 
 def test_a_folder_that_holds_no_run_is_named(tmp_path):

@@ -293,6 +293,16 @@ FORMS: dict[str | None, Callable[[Sequence[Row]], Table]] = {
 """Name -> table of rows; None is every figure there is."""
 
 
+def _like_with_like(column: Callable[[Row], str]) -> Callable[[Row], str]:
+    """Nothing where another dataset or protocol was run than the source's figures are of."""
+
+    def cell(row: Row) -> str:
+        record = row.run.record
+        return NOTHING if record.asked_dataset or record.asked_protocol else column(row)
+
+    return cell
+
+
 def results_table(folders: Iterable[Path]) -> str:
     """One Markdown table over all tested methods of these runs, as in docs/results.md: a line a method."""
     rows = [Row(run, method) for run in _read(folders) for method in run.methods if method.accuracy]
@@ -307,6 +317,6 @@ def results_table(folders: Iterable[Path]) -> str:
         "Fits": lambda row: row.fits,
         "Epochs": lambda row: whole(row.result.mean(lambda fit: fit.epochs)),
         "Accuracy [95 %]": lambda row: str(row.accuracy or NOTHING),
-        "Source": _reported("accuracy"),
+        "Source": _like_with_like(_reported("accuracy")),
     }
     return to_markdown_table(table_of(columns, rows, left=4)) + "\n"

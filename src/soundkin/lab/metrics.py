@@ -136,6 +136,8 @@ class Outcomes:
     seeds: tuple[int, ...]
     tested: npt.NDArray[np.float32]
     right: npt.NDArray[np.float32]
+    groups: IntArray | None = None
+    """Group of each clip, (clips,): clips of one artist or one recording err together, and are drawn together."""
 
     @property
     def by_seed(self) -> FloatArray:
@@ -148,8 +150,8 @@ class Outcomes:
         return float(_mean_over_seeds(self.right.sum(axis=0), self.tested.sum(axis=0)))
 
 
-def collect(by_seed: Mapping[int, Sequence[Predictions]]) -> Outcomes:
-    """Seed -> the predictions of its folds, told by clip."""
+def collect(by_seed: Mapping[int, Sequence[Predictions]], *, groups: Mapping[str, int] | None = None) -> Outcomes:
+    """Seed -> the predictions of its folds, told by clip. `groups` gives each clip's group, where artists are known."""
     seeds = tuple(seed for seed, folds in by_seed.items() if any(part.ids for part in folds))
     if not seeds:
         raise ExperimentError("there is no tested clip to score")
@@ -161,13 +163,18 @@ def collect(by_seed: Mapping[int, Sequence[Predictions]]) -> Outcomes:
             rows = np.array([row[id] for id in part.ids], np.int64)
             np.add.at(tested[:, column], rows, 1)
             np.add.at(right[:, column], rows, part.y_true == part.y_pred)
-    return Outcomes(ids, seeds, tested, right)
+    numbers = None if groups is None else np.array([groups.get(id, -1 - i) for i, id in enumerate(ids)], np.int64)
+    return Outcomes(ids, seeds, tested, right, numbers)
 
 
 def bootstrap_interval(
     outcomes: Outcomes, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> Interval:
-    """Accuracy, the mean over seeds, with its percentile bootstrap interval over clips."""
+    """Accuracy, the mean over seeds, with its percentile bootstrap interval.
+
+    Drawn with replacement are the groups of clips (artists, copies), or single clips where no group is known, and,
+    where there are several, the seeds: a figure may move with other artists and with another start.
+    """
     values = _resampled_accuracy([outcomes], resamples=resamples, seed=seed)[0]
     return Interval(outcomes.accuracy, *_percentiles(values, level=level), len(outcomes.ids))
 
@@ -208,7 +215,13 @@ def in_common(a: Outcomes, b: Outcomes) -> tuple[Outcomes, Outcomes] | None:
 def _of_clips(outcomes: Outcomes, ids: tuple[str, ...]) -> Outcomes:
     row = {id: i for i, id in enumerate(outcomes.ids)}
     rows = np.array([row[id] for id in ids], np.int64)
-    return dataclasses.replace(outcomes, ids=ids, tested=outcomes.tested[rows], right=outcomes.right[rows])
+    return dataclasses.replace(
+        outcomes,
+        ids=ids,
+        tested=outcomes.tested[rows],
+        right=outcomes.right[rows],
+        groups=None if outcomes.groups is None else outcomes.groups[rows],
+    )
 
 
 def _of_seeds(outcomes: Outcomes, seeds: tuple[int, ...]) -> Outcomes:
@@ -219,8 +232,13 @@ def _of_seeds(outcomes: Outcomes, seeds: tuple[int, ...]) -> Outcomes:
 
 def _resampled_accuracy(several: Sequence[Outcomes], *, resamples: int, seed: int) -> list[FloatArray]:
     """The accuracy of each in every resample, (resamples,); all have the same clips, and each draw is for all."""
-    clips = len(several[0].ids)
     columns = np.concatenate([array for one in several for array in (one.right, one.tested)], axis=1)
+    if several[0].groups is not None:
+        _, group = np.unique(several[0].groups, return_inverse=True)
+        sums = np.zeros((int(group.max()) + 1, columns.shape[1]), np.float32)
+        np.add.at(sums, group, columns)
+        columns = sums
+    clips = len(columns)  # or groups of them
     generator = np.random.default_rng(seed)
     sums = np.empty((resamples, columns.shape[1]), np.float32)
     step = max(1, _DRAWN_AT_ONCE // clips)
@@ -231,7 +249,15 @@ def _resampled_accuracy(several: Sequence[Outcomes], *, resamples: int, seed: in
         times = np.bincount(drawn.ravel(), minlength=count * clips).reshape(count, clips)
         sums[start : start + count] = times.astype(np.float32) @ columns
     parts = np.split(sums, np.cumsum([array.shape[1] for one in several for array in (one.right, one.tested)])[:-1], 1)
-    return [_mean_over_seeds(right, tested) for right, tested in zip(parts[::2], parts[1::2], strict=True)]
+    counts = {len(one.seeds) for one in several}
+    drawn_seeds = {count: generator.integers(0, count, (resamples, count)) for count in sorted(counts)}
+    accuracies = []
+    for right, tested in zip(parts[::2], parts[1::2], strict=True):
+        seeds = drawn_seeds[right.shape[1]]
+        accuracies.append(
+            _mean_over_seeds(np.take_along_axis(right, seeds, axis=1), np.take_along_axis(tested, seeds, axis=1))
+        )
+    return accuracies
 
 
 def _mean_over_seeds(right: npt.NDArray[np.float32], tested: npt.NDArray[np.float32]) -> FloatArray:

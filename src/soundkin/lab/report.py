@@ -70,6 +70,14 @@ def _head(result: RunResult) -> list[Block]:
     blocks: list[Block] = [Facts([(what, value) for what, value in facts if value])]
     if notes := str(result.experiment.get("notes", "")):
         blocks.append(Text(notes))
+    if (record.asked_dataset or record.asked_protocol) and record.source:
+        blocks.append(
+            Text(
+                f"The source's figures are of {record.asked_dataset or record.dataset}, protocol "
+                f"{record.asked_protocol or record.protocol}: like is not beside like.",
+                warning=True,
+            )
+        )
     if record.quick:
         blocks.append(Text("A --quick run: it shows that everything works. Its figures mean nothing.", warning=True))
     if record.findings:
@@ -254,15 +262,17 @@ def _each_method(result: RunResult, figures: Figures) -> list[Block]:
 
 
 def _how_to_read(result: RunResult) -> list[Block]:
-    one = " Of one seed only, they know nothing of how much another start of the training changes." * (
-        len(result.record.seeds) == 1
+    drawn = "artists with all of their clips" if result.by_artist else "single clips, for no artist is known"
+    seeds = (
+        ", and the seeds"
+        if len(result.record.seeds) > 1
+        else "; of one seed only, they know nothing of how much another start of the training changes"
     )
     return [
         Heading("How to read this"),
         Text(
             "Accuracy is the share of test clips named rightly, a mean over seeds. The intervals are 95 % bootstrap "
-            "intervals over clips (10,000 resamples; a clip tested under several seeds is drawn with all of its "
-            f"tests): they say how far a figure would move with other clips of the same kind.{one} Two methods whose "
-            "intervals overlap may still differ: soundkin lab compare pairs them clip by clip."
+            f"intervals, 10,000 resamples: drawn are {drawn}{seeds}. Two methods whose intervals overlap may still "
+            "differ: soundkin lab compare pairs them clip by clip."
         ),
     ]

@@ -76,6 +76,8 @@ class RunResult:
     experiment: Mapping[str, Any] = field(default_factory=dict)
     """experiment.toml as run; empty where it cannot be read, for it only adds to what run.json says."""
     problems: tuple[str, ...] = ()
+    by_artist: bool = False
+    """Whether intervals draw artists rather than single clips."""
 
     @property
     def fits(self) -> list[FitResult]:
@@ -98,16 +100,18 @@ def read_results(folder: Path) -> RunResult:
             fits.append(_read_fit(fit, path))
         except ExperimentError as error:
             problems.append(f"{error}. This fit is in no figure of this report")
+    groups = _groups(folder)
     folds = max((result.fit.fold + 1 for result in fits), default=1)
     if isinstance(asked := experiment.get("folds"), int) and not record.quick:
         folds = max(folds, asked)
     return RunResult(
         folder=folder,
         record=record,
-        methods=tuple(_reckon(method, fits, seeds=record.seeds, folds=folds) for method in record.methods),
+        methods=tuple(_reckon(method, fits, groups, seeds=record.seeds, folds=folds) for method in record.methods),
         folds=folds,
         experiment=experiment,
         problems=tuple(problems),
+        by_artist=groups is not None,
     )
 
 
@@ -145,7 +149,23 @@ def _as_searched(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"settings": settings, "score": row["score"], "std": row.get("std")}
 
 
-def _reckon(method: Method, fits: Sequence[FitResult], *, seeds: Sequence[int], folds: int) -> MethodResult:
+def _groups(folder: Path) -> dict[str, int] | None:
+    """Which clips are of one artist or one recording; None where the run knew no artist, or did not say."""
+    path = folder / "groups.json"
+    content = read_json(path) if path.is_file() else None
+    if not isinstance(content, dict):
+        return None
+    return {str(id): int(group) for id, group in content.items()}
+
+
+def _reckon(
+    method: Method,
+    fits: Sequence[FitResult],
+    groups: Mapping[str, int] | None,
+    *,
+    seeds: Sequence[int],
+    folds: int,
+) -> MethodResult:
     own = tuple(result for result in fits if result.fit.method == method.name)
     planned = list(itertools.product(seeds, range(folds)))
     done = {(result.fit.seed, result.fit.fold) for result in own}
@@ -155,7 +175,7 @@ def _reckon(method: Method, fits: Sequence[FitResult], *, seeds: Sequence[int], 
     by_seed: dict[int, list[Predictions]] = {}
     for result in own:
         by_seed.setdefault(result.fit.seed, []).append(result.predictions)
-    outcomes = collect(by_seed)
+    outcomes = collect(by_seed, groups=groups)
     scores = mean_scores([classification_report(parts) for parts in by_seed.values()])
     return MethodResult(method, own, len(planned), missing, outcomes, bootstrap_interval(outcomes), scores)
 
