@@ -25,7 +25,7 @@ from soundkin.lab.embeddings import Nearness, nearness
 from soundkin.lab.experiment import load_experiment
 from soundkin.lab.export import embed, heard_by
 from soundkin.lab.representations import REPRESENTATIONS, represent
-from soundkin.lab.runs import Fit, read_fits, read_json
+from soundkin.lab.runs import Fit, read_fits, read_json, read_predictions
 from soundkin.lab.storage import load_estimator
 from soundkin.model import METADATA_KEY, MODELS, Model, OnnxModel, load_model
 
@@ -49,6 +49,8 @@ class Space:
     standardise: bool = False
     weights: FloatArray | None = None
     """How the model wants its vectors compared."""
+    trained_here: bool = False
+    """Trained on some of these clips, without a record of which."""
 
     def near(self, *, metric: str, standardise: bool, like: IntArray | None = None) -> Nearness:
         """Nearness of its clips; see `soundkin.lab.embeddings.nearness`."""
@@ -118,7 +120,7 @@ def _of_run(folder: Path, place: Place, *, method: str | None) -> Iterator[Space
         )
     fits = [(fit, path) for fit, path in fits_of(folder) if method in (None, fit.method)]
     if not fits:
-        raise ExperimentError(f"{folder}: no finished fit{f' of {method}' if method else ''}; finish the run first")
+        raise ExperimentError(f"{folder}: no finished fit of {method}; there are: {_methods(fits_of(folder))}")
     several = len({fit.method for fit, _ in fits}) > 1 or run != folder
     made: dict[str, tuple[Dataset, npt.NDArray[Any]]] = {}
     for fit, path in fits:
@@ -136,14 +138,21 @@ def _of_run(folder: Path, place: Place, *, method: str | None) -> Iterator[Space
 
 
 def fits_of(folder: Path) -> list[tuple[Fit, Path]]:
-    """The finished fits of a run, or the one of the folder of a fit."""
+    """The finished fits of a run, or the one of the folder of a fit. Raises ExperimentError where there is none."""
     run = run_of(folder)
-    return [(fit, path) for fit, path in read_fits(run) if run == folder or path.resolve() == folder.resolve()]
+    fits = [(fit, path) for fit, path in read_fits(run) if run == folder or path.resolve() == folder.resolve()]
+    if not fits:
+        raise ExperimentError(f"{folder}: no finished fit; finish the run first, with soundkin lab run … --out {run}")
+    return fits
+
+
+def _methods(fits: list[tuple[Fit, Path]]) -> str:
+    return ", ".join(dict.fromkeys(fit.method for fit, _ in fits))
 
 
 def held_out_of(fit: Path) -> tuple[str, ...]:
     """Ids of the clips that a fit was tested on."""
-    return tuple(read_json(fit / "split.json")["test"])
+    return read_predictions(fit / "predictions.csv").ids
 
 
 def _clips_of_run(
@@ -203,9 +212,12 @@ def _of_model(name: str, dataset: Dataset, place: Place) -> Space:
     if not heard:
         raise DatasetError(f"{model.name} could hear no clip of {dataset.name}: {next(iter(found.values()))}")
     rows = [i for i, id in enumerate(dataset.ids) if id in heard]
-    seen = _trained_on(model, name) == dataset.name
+    trained_on = _trained_on(model, name) or ""
+    # the forms of GTZAN are the same recordings
+    seen = trained_on.partition("-")[0] == dataset.name.partition("-")[0]
     return Space(
-        model=f"{model.name} (trained on clips of {dataset.name})" if seen else model.name,
+        model=f"{model.name} (trained on clips of {trained_on})" if seen else model.name,
+        trained_here=seen,
         dataset=dataset.take(rows),
         vectors=np.stack([heard[dataset.ids[i]] for i in rows]),
         held_out=None,

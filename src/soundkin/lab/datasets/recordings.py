@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from soundkin.fingerprint import unpack, same_recording
+from soundkin.fingerprint import same_recording, unpack
 
 _SHARED = 3  # words that two fingerprints must share to be compared
 _COMMON = 20  # a word in more clips than this is a drone or a click, and tells nothing
