@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -17,6 +18,8 @@ from soundkin.lab.networks.network import count_parameters
 from soundkin.lab.networks.to_onnx import EmbeddingAndLogits, to_onnx
 from soundkin.lab.networks.transfer import FAMILIES
 from soundkin.lab.weights import load_weights, save_weights
+
+os.environ.setdefault("KERAS_BACKEND", "torch")  # whichever of these tests a worker begins with
 
 SHAPE = (3, 80, 72)
 BACKBONES = {"xception": 20_861_480, "resnet50v2": 23_564_800, "vgg19": 20_024_384}
