@@ -102,9 +102,17 @@ def write_fit(run: Path, method: str, *, rate: float = 0.6, seed: int = 0, fold:
     return folder
 
 
-def write_run(folder: Path, *, experiment: str = "", rates: dict[str, float] | None = None, **changes: Any) -> Path:
-    """A finished run; `changes` are of `RunRecord`."""
+def write_run(
+    folder: Path,
+    *,
+    experiment: str = "",
+    rates: dict[str, float] | None = None,
+    groups: dict[str, int] | None = None,
+    **changes: Any,
+) -> Path:
+    """A finished run; `groups` tell which clips are of one artist, `changes` are of `RunRecord`."""
     made = record(**changes)
+    write_json(folder / "groups.json", groups)
     write_json(folder / "run.json", made)
     write_text(folder / "experiment.toml", experiment)
     for method in made.methods:

@@ -140,6 +140,34 @@ def test_artists_are_drawn_with_all_of_their_clips(right):
     assert (together.low, together.high) == pytest.approx((alone.low, alone.high), abs=0.02)
 
 
+def test_the_interval_of_two_artists_is_that_of_four_draws():
+    """Three clips of one that are right, one of the other that is wrong: 1, 3/4, 3/4 or 0, each equally often."""
+    outcomes = collect({0: [answers(np.array([1, 1, 1, 0]))]}, groups={"clip0": 7, "clip1": 7, "clip2": 7, "clip3": 2})
+    assert bootstrap_interval(outcomes)[:3] == (0.75, 0, 1)
+    assert bootstrap_interval(outcomes, level=0.4)[1:3] == (0.75, 0.75)
+
+
+def test_a_clip_without_a_group_is_its_own():
+    clips = answers(np.arange(40) % 2)
+    alone = bootstrap_interval(collect({0: [clips]}))
+    assert bootstrap_interval(collect({0: [clips]}, groups={})) == pytest.approx(alone, abs=0.03)
+
+
+def test_differences_draw_artists_too(right):
+    """Whichever of the two runs knows them."""
+    groups = {f"clip{i}": i // 10 for i in range(200)}
+    by_ten = np.repeat(right[:20], 10)
+    worse = answers(np.zeros(200))
+    clips = paired_difference(collect({0: [answers(by_ten)]}), collect({0: [worse]}))
+    one = paired_difference(collect({0: [answers(by_ten)]}, groups=groups), collect({0: [worse]}))
+    other = paired_difference(collect({0: [answers(by_ten)]}), collect({0: [worse]}, groups=groups))
+    assert clips is not None
+    assert one is not None
+    assert one == other
+    assert one.value == clips.value
+    assert one.high - one.low > 2.5 * (clips.high - clips.low)
+
+
 def test_a_method_does_not_differ_from_itself(right):
     outcomes = collect({0: [answers(right)], 1: [answers(~right)]})
     assert paired_difference(outcomes, outcomes) == (0, 0, 0, 200)

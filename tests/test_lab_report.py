@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fake_run import METHODS, write_fit, write_run
+from fake_run import METHODS, record, write_fit, write_run
 from soundkin.errors import ExperimentError, UnknownNameError
 from soundkin.lab import plots
 from soundkin.lab.compare import compare, results_table
@@ -228,6 +228,75 @@ def test_a_sweep_is_a_figure_with_a_line_a_family(tmp_path):
     assert "of one seed only" in page.text
 
 
+def test_a_source_of_another_split_is_told_and_not_compared(tmp_path):
+    methods = (Method("knn", "knn", {"k": 3}, reported={"accuracy": 0.99, "valid_accuracy": 0.7, "f1": 0.66}),)
+    same = write_run(tmp_path / "same", methods=methods, experiment='sweep = "k"\n')
+    other = write_run(
+        tmp_path / "other", methods=methods, experiment='sweep = "k"\n', protocol="filtered", asked_protocol="s1"
+    )
+    like, unlike = read_report(same)[0], read_report(other)[0]
+    told = (
+        "The source's figures are of protocol s1 on gtzan-spectrograms; this run is of protocol filtered on "
+        "gtzan-spectrograms, so its figures are not compared with them."
+    )
+    assert "outside the interval" in like
+    assert told not in like
+    assert "outside the interval" not in unlike
+    assert told in unlike
+    assert row_of(like, "knn")[3:5] == ["0.990", signed(read_results(same).methods[0].accuracy.value - 0.99)]
+    assert row_of(unlike, "knn")[3] == "0.990"
+    assert "| Source | Validation |" in unlike  # no difference between the two
+    assert re.findall(r"\| F1 \(macro\) \| 0\.660 .*", unlike)[0].endswith("| – |")
+    sweeps = [(run / "figures" / "sweep.svg").read_text(encoding="utf-8") for run in (same, other)]
+    assert ["validation, source" in drawn for drawn in sweeps] == [True, False]
+    assert "other: the source's figures are of protocol s1" in " ".join(compare([other]).warnings)
+    assert compare([same]).warnings == ()
+    assert "| 0.990 |" in results_table([same])
+    both = results_table([same, other]).splitlines()
+    assert [line.split(" | ")[-1] for line in both[2:]] == ["0.990 |", "– |"]
+
+
+def test_old_records_and_equal_ones_are_as_asked():
+    assert record().as_asked
+    assert record(asked_dataset="gtzan-spectrograms", asked_protocol="s1").as_asked
+    assert not record(asked_dataset="gtzan-clips").as_asked
+
+
+@pytest.mark.parametrize(
+    ("groups", "seeds", "sentence"),
+    [
+        (None, (0, 1), "drawn with replacement are single clips, for the run tells no artists, and seeds where"),
+        ({"clip.00000": 0, "clip.00003": 0}, (0, 1), "are artists with all of their clips, copies of a recording toge"),
+        ({"clip.00000": 0}, (0,), "together; of one seed only, they know nothing"),
+    ],
+)
+def test_a_report_says_what_its_intervals_draw(tmp_path, groups, seeds, sentence):
+    assert sentence in read_report(write_run(tmp_path, groups=groups, seeds=seeds))[1].text
+
+
+def test_groups_make_the_intervals_of_a_report_wider(tmp_path):
+    groups = {f"clip.{i:05d}": i // 15 for i in range(30)}
+    alone, grouped = (
+        read_results(write_run(tmp_path / str(i), groups=one, seeds=(0,))).methods[0].accuracy
+        for i, one in enumerate((None, groups))
+    )
+    assert alone.value == grouped.value
+    assert len({*grouped[1:3]} - {*alone[1:3]}) > 0
+    write_json(tmp_path / "0" / "groups.json", {"clip.00000": "Miles Davis"})
+    with pytest.raises(ExperimentError, match=r"groups\.json: gives clips no group numbers"):
+        read_results(tmp_path / "0")
+
+
+def test_a_report_tells_the_sizes_of_the_parts_and_the_time_of_a_search(tmp_path):
+    run = write_run(tmp_path, methods=METHODS[1:])
+    write_fit(run, "knn", seed=1, clips={"train": 239, "valid": 30, "test": 30}, search_seconds=300.0)
+    markdown, page = read_report(run)
+    assert "drawn at random; here 239–240/30/30 clips to train, validate and test" in page.text
+    assert "| Training | Search |" in markdown
+    assert "5 min" in row_of(markdown, "k-nearest neighbours")
+    assert "here 239–240/30/30 clips" in compare([run]).markdown
+
+
 def test_a_folder_that_holds_no_run_is_named(tmp_path):
     with pytest.raises(ExperimentError, match=r"nothing: no run folder .*soundkin lab run"):
         write_report(tmp_path / "nothing")
@@ -237,6 +306,20 @@ def test_a_folder_that_holds_no_run_is_named(tmp_path):
     ("leaks", "sentences"),
     [
         ([(Leak(), 100)], ["No test clip shares its artist", "No test clip is a known copy"]),
+        (
+            [(Leak(unknown_artists=6), 100)],
+            [
+                "No test clip whose artist is known shares its artist with a clip that was trained on. "
+                "6 of 100 test clips are of unknown artist, so this is a lower bound.",
+                "No test clip is a known copy",
+            ],
+        ),
+        (
+            [(Leak(9, 57, 0, unknown_artists=6), 100)],
+            ["57 of 100 test clips share", "No test clip is a known copy"],
+        ),
+        ([(Leak(9, 57, 0, unknown_artists=6), 100)], ["lower bound", "No test clip is a known copy"]),
+        ([(Leak(artists_known=False, unknown_artists=100), 100)], ["Artists are not known", "No test"]),
         ([(Leak(artists_known=False), 100)], ["Artists are not known", "No test clip is a known copy"]),
         ([(Leak(9, 57, 0), 100)] * 3, ["In every split, 57 of 100 test clips share", "No test"]),
         ([(Leak(9, 51, 0), 99), (Leak(9, 60, 2), 100)], ["In the 2 splits, 51 to 60 of 99 to 100", "0 to 2 of 99"]),

@@ -358,6 +358,7 @@ def test_a_leak_counts_artists_their_clips_and_copies():
         "f is tested, its copy e is fitted.",
     )
     assert leak.artists_known
+    assert leak.unknown_artists == 1  # f; that of e, which is fitted, is no test clip's
     nothing = find_leaks(data, split_of(data, "a", "", "g"))
     assert (nothing.artists, nothing.clips_by_artist, nothing.duplicates, nothing.examples) == (0, 0, 0, ())
 
@@ -367,6 +368,7 @@ def test_a_leak_says_when_artists_are_not_known():
     leak = find_leaks(data, make_splits(data, "s4")[1][0])
     assert not leak.artists_known
     assert leak.artists == 0
+    assert leak.unknown_artists == 2
 
 
 def test_duplicates_that_were_found_before_are_used():

@@ -16,7 +16,18 @@ from soundkin.lab.document import Block, Bullets, Facts, Heading, Table, Text, t
 from soundkin.lab.metrics import Interval, paired_difference
 from soundkin.lab.report import figures_of
 from soundkin.lab.results import MethodResult, RunResult, read_results
-from soundkin.lab.wording import NOTHING, leak_sentences, milliseconds, seconds, share, signed, table_of, whole
+from soundkin.lab.wording import (
+    NOTHING,
+    leak_sentences,
+    milliseconds,
+    protocol_line,
+    seconds,
+    share,
+    signed,
+    source_warning,
+    table_of,
+    whole,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,15 +122,16 @@ class Comparison:
 
 _PAIRED = (
     "Against the best: accuracy less that of the highest in the same table, on the clips that both were tested on, "
-    "with a paired 95 % bootstrap interval. One that holds 0 says that these clips cannot tell the two apart. The "
-    "highest of many is flattered by having been picked on the same clips."
+    "with a paired 95 % bootstrap interval that draws what the intervals of the runs draw. One that holds 0 says that "
+    "these clips cannot tell the two apart. The highest of many is flattered by having been picked on the same clips."
 )
 
 
 def _facts(group: Alike) -> list[tuple[str, str]]:
     seeds = dict.fromkeys(", ".join(map(str, run.record.seeds)) for run in group.runs)
+    parts = [one.fit.clips for run in group.runs for one in run.fits]
     return [
-        ("Split", group.protocol_text or group.protocol),
+        ("Split", protocol_line(group.protocol, group.protocol_text, parts)),
         ("Clips", " or ".join(f"{clips:,}" for clips in group.clips)),
         ("Seeds", " or ".join(seeds)),
     ]
@@ -184,6 +196,8 @@ def _warnings(groups: Sequence[Alike]) -> list[str]:
     for group in groups:
         if group.quick:
             warnings.append(f"{group.title}: quick runs only show that everything works; their figures mean nothing.")
+        told = ((run.folder.resolve().name, source_warning(run.record)) for run in group.runs)
+        warnings += [f"{name}: {unlike}" for name, unlike in told if unlike]
         if len(group.clips) > 1:
             counts = " and ".join(map(str, group.clips))
             warnings.append(f"{group.title}: the runs know different numbers of clips, {counts}; see their findings.")
@@ -245,6 +259,7 @@ def _every_figure(rows: Sequence[Row]) -> Table:
         "Parameters": _figure("parameters"),
         "Epochs": lambda row: whole(row.result.mean(lambda fit: fit.epochs)),
         "Training": lambda row: seconds(row.result.mean(lambda fit: fit.train_seconds)),
+        "Search": lambda row: seconds(row.result.mean(lambda fit: fit.search_seconds or None)),
         "Test, per clip": lambda row: milliseconds(row.result.mean(lambda fit: fit.test_ms)),
         "Fits": lambda row: row.fits,
     }
@@ -297,8 +312,7 @@ def _like_with_like(column: Callable[[Row], str]) -> Callable[[Row], str]:
     """Nothing where another dataset or protocol was run than the source's figures are of."""
 
     def cell(row: Row) -> str:
-        record = row.run.record
-        return NOTHING if record.asked_dataset or record.asked_protocol else column(row)
+        return column(row) if row.run.record.as_asked else NOTHING
 
     return cell
 

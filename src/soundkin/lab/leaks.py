@@ -61,6 +61,7 @@ def find_leaks(dataset: Dataset, split: Split, *, duplicates: Sequence[tuple[str
         duplicates=len(copies),
         examples=tuple(examples),
         artists_known=any(artists),
+        unknown_artists=sum(not artists[i] for i in split.test),
     )
 
 

@@ -1,10 +1,12 @@
 """How right a classifier is, and how sure one may be of that.
 
 A figure is the mean over seeds; the folds of one seed are pooled, for together they test every clip once. Its interval
-is the percentile bootstrap (Efron 1979) over clips: a clip tested under several seeds is drawn with all of its tests
-or not at all, since its answers are not independent (a cluster bootstrap). So the interval says how far the figure
-would move with other clips of the same kind; it knows nothing of what train and test share, which is the leak check's
-matter, and it has no width where every answer is right or every answer is wrong.
+is the percentile bootstrap (Efron 1979) over clusters and seeds: clips of one artist, or copies of one recording, are
+drawn together or not at all, and so are the tests of a clip under several seeds, since their answers are not
+independent; and where there are several seeds, they are drawn too. So the interval says how far the figure would move
+with other artists of the same kind and other starts of the training; of two or three seeds it learns little of the
+latter. It knows nothing of what train and test share, which is the leak check's matter, and it has no width where
+every answer is right or every answer is wrong.
 """
 
 from __future__ import annotations
@@ -233,8 +235,9 @@ def _of_seeds(outcomes: Outcomes, seeds: tuple[int, ...]) -> Outcomes:
 def _resampled_accuracy(several: Sequence[Outcomes], *, resamples: int, seed: int) -> list[FloatArray]:
     """The accuracy of each in every resample, (resamples,); all have the same clips, and each draw is for all."""
     columns = np.concatenate([array for one in several for array in (one.right, one.tested)], axis=1)
-    if several[0].groups is not None:
-        _, group = np.unique(several[0].groups, return_inverse=True)
+    groups = next((one.groups for one in several if one.groups is not None), None)
+    if groups is not None:
+        _, group = np.unique(groups, return_inverse=True)
         sums = np.zeros((int(group.max()) + 1, columns.shape[1]), np.float32)
         np.add.at(sums, group, columns)
         columns = sums

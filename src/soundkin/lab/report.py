@@ -18,7 +18,19 @@ from soundkin.lab.document import Block, Bullets, Facts, Heading, Table, Text, t
 from soundkin.lab.method_report import Figures, method_section
 from soundkin.lab.results import MethodResult, RunResult, flatten, read_results
 from soundkin.lab.runs import write_text
-from soundkin.lab.wording import NAMES, NOTHING, leak_sentences, milliseconds, seconds, share, signed, table_of, whole
+from soundkin.lab.wording import (
+    NAMES,
+    NOTHING,
+    leak_sentences,
+    milliseconds,
+    protocol_line,
+    seconds,
+    share,
+    signed,
+    source_warning,
+    table_of,
+    whole,
+)
 
 _MOST_EXAMPLES = 5
 
@@ -59,7 +71,7 @@ def _head(result: RunResult) -> list[Block]:
         ("Dataset", f"{record.dataset}, {record.clips:,} clips in {len(record.labels)} classes"),
         ("Classes", ", ".join(record.labels)),
         ("Representation", record.representation),
-        ("Protocol", f"{record.protocol}: {record.protocol_text}" if record.protocol_text else record.protocol),
+        ("Protocol", protocol_line(record.protocol, record.protocol_text, (one.fit.clips for one in result.fits))),
         ("Seeds", f"{seeds}; {result.folds} folds each" if result.folds > 1 else seeds),
         ("Fitted on", "training and validation part together, but for networks" if together else ""),
         ("Clips tested", f"{result.tested:,} different ones" if result.tested else ""),
@@ -70,14 +82,8 @@ def _head(result: RunResult) -> list[Block]:
     blocks: list[Block] = [Facts([(what, value) for what, value in facts if value])]
     if notes := str(result.experiment.get("notes", "")):
         blocks.append(Text(notes))
-    if (record.asked_dataset or record.asked_protocol) and record.source:
-        blocks.append(
-            Text(
-                f"The source's figures are of {record.asked_dataset or record.dataset}, protocol "
-                f"{record.asked_protocol or record.protocol}: like is not beside like.",
-                warning=True,
-            )
-        )
+    if unlike := source_warning(record):
+        blocks.append(Text(unlike[0].upper() + unlike[1:], warning=True))
     if record.quick:
         blocks.append(Text("A --quick run: it shows that everything works. Its figures mean nothing.", warning=True))
     if record.findings:
@@ -111,12 +117,13 @@ def _table_of_methods(result: RunResult, figures: Figures) -> list[Block]:
     blocks: list[Block] = [Heading("Methods")]
     if not done:
         return [*blocks, Text("No fit is finished yet.")]
+    like = result.record.as_asked  # other data or another split: the source's figure is told, not compared
     columns: dict[str, Callable[[MethodResult], str]] = {
         "Method": lambda method: method.title,
         "Accuracy [95 %]": lambda method: str(method.accuracy or NOTHING),
         "Over seeds": _over_seeds,
         "Source": lambda method: share(method.method.reported.get("accuracy")),
-        "Difference": lambda method: signed(_difference(method)),
+        "Difference": lambda method: signed(_difference(method) if like else None),
         "Validation": lambda method: share(method.mean(lambda fit: fit.valid_accuracy)),
         "Precision": lambda method: share(figures_of(method)["precision"]),
         "Recall": lambda method: share(figures_of(method)["recall"]),
@@ -124,16 +131,17 @@ def _table_of_methods(result: RunResult, figures: Figures) -> list[Block]:
         "Parameters": lambda method: whole(method.mean(lambda fit: fit.parameters)),
         "Epochs": lambda method: whole(method.mean(lambda fit: fit.epochs)),
         "Training": lambda method: seconds(method.mean(lambda fit: fit.train_seconds)),
+        "Search": lambda method: seconds(method.mean(lambda fit: fit.search_seconds or None)),
         "Test, per clip": lambda method: milliseconds(method.mean(lambda fit: fit.test_ms)),
         "Fits": lambda method: f"{len(method.fits)} of {method.planned}",
     }
     blocks.append(table_of(columns, result.methods))
-    outside = [method.title for method in done if _is_outside(method)]
+    outside = [method.title for method in done if like and _is_outside(method)]
     if outside:
         blocks.append(Text(f"The source's figure lies outside the interval of: {', '.join(outside)}."))
     blocks.append(Text(_devices(result)))
     bars = [
-        plots.Bar(method.title, *method.accuracy[:3], method.method.reported.get("accuracy"))
+        plots.Bar(method.title, *method.accuracy[:3], method.method.reported.get("accuracy") if like else None)
         for method in done
         if method.accuracy
     ]
@@ -160,7 +168,7 @@ def _difference(method: MethodResult) -> float | None:
 def _devices(result: RunResult) -> str:
     devices = Counter(fit.fit.device for fit in result.fits)
     return (
-        "Precision, recall and F1 are means over classes (macro), training time and epochs means over fits; everything "
+        "Precision, recall and F1 are means over classes (macro), times and epochs means over fits; everything "
         f"is a mean over seeds. Fitted on {', '.join(devices)}; times without the representation."
     )
 
@@ -174,7 +182,7 @@ def _beside_the_source(result: RunResult) -> list[Block]:
         for name, reported in method.method.reported.items():
             form = whole if name == "parameters" else share
             here = ours.get(name)
-            gap = None if here is None else here - reported
+            gap = here - reported if here is not None and result.record.as_asked else None
             difference = signed(gap, digits=0 if name == "parameters" else 3)
             rows.append((method.title, NAMES.get(name, name), form(reported), form(here), difference))
     if not any(set(method.method.reported) - {"accuracy"} for method in done):
@@ -208,7 +216,8 @@ def _sweep(result: RunResult, figures: Figures) -> list[Block]:
             lines.setdefault(rest, []).append((x, method))
     if not lines:
         return []
-    series = [one for rest, points in lines.items() for one in _series(_told_apart(rest, lines), points)]
+    like = result.record.as_asked
+    series = [one for rest, points in lines.items() for one in _series(_told_apart(rest, lines), points, like=like)]
     name = NAMES.get(along, along)
     text = "Test accuracy is shown, not chosen by: a setting picked on this curve needs other clips to be judged on."
     return [
@@ -218,17 +227,18 @@ def _sweep(result: RunResult, figures: Figures) -> list[Block]:
     ]
 
 
-def _series(name: str, points: Sequence[tuple[Any, MethodResult]]) -> Iterator[plots.Series]:
-    """One family of methods: test with intervals, validation, and what the source says of either."""
+def _series(name: str, points: Sequence[tuple[Any, MethodResult]], *, like: bool) -> Iterator[plots.Series]:
+    """One family of methods: test with intervals, validation, and, where like with like, the source's of either."""
     x = [point for point, _ in points]
     intervals = [method.accuracy for _, method in points if method.accuracy]
     low, high = [one.low for one in intervals], [one.high for one in intervals]
     yield plots.Series(f"{name} test".strip(), x, [one.value for one in intervals], low, high)
     others: dict[str, Callable[[MethodResult], float | None]] = {
         "validation": lambda method: method.mean(lambda fit: fit.valid_accuracy),
-        "test, source": lambda method: method.method.reported.get("accuracy"),
-        "validation, source": lambda method: method.method.reported.get("valid_accuracy"),
     }
+    if like:
+        others["test, source"] = lambda method: method.method.reported.get("accuracy")
+        others["validation, source"] = lambda method: method.method.reported.get("valid_accuracy")
     for what, value_of in others.items():
         there = [(point, value) for point, method in points if (value := value_of(method)) is not None]
         if there:
@@ -262,17 +272,21 @@ def _each_method(result: RunResult, figures: Figures) -> list[Block]:
 
 
 def _how_to_read(result: RunResult) -> list[Block]:
-    drawn = "artists with all of their clips" if result.by_artist else "single clips, for no artist is known"
+    drawn = (
+        "artists with all of their clips, copies of a recording together"
+        if result.by_artist
+        else "single clips, for the run tells no artists"
+    )
     seeds = (
-        ", and the seeds"
-        if len(result.record.seeds) > 1
+        ", and seeds where a method has several"
+        if result.by_seed
         else "; of one seed only, they know nothing of how much another start of the training changes"
     )
     return [
         Heading("How to read this"),
         Text(
             "Accuracy is the share of test clips named rightly, a mean over seeds. The intervals are 95 % bootstrap "
-            f"intervals, 10,000 resamples: drawn are {drawn}{seeds}. Two methods whose intervals overlap may still "
-            "differ: soundkin lab compare pairs them clip by clip."
+            f"intervals, 10,000 resamples: drawn with replacement are {drawn}{seeds}. Two methods "
+            "whose intervals overlap may still differ: soundkin lab compare pairs them clip by clip."
         ),
     ]

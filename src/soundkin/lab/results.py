@@ -80,6 +80,11 @@ class RunResult:
     """Whether intervals draw artists rather than single clips."""
 
     @property
+    def by_seed(self) -> bool:
+        """Whether intervals draw seeds too."""
+        return any(len(method.outcomes.seeds) > 1 for method in self.methods if method.outcomes)
+
+    @property
     def fits(self) -> list[FitResult]:
         return [result for method in self.methods for result in method.fits]
 
@@ -155,7 +160,10 @@ def _groups(folder: Path) -> dict[str, int] | None:
     content = read_json(path) if path.is_file() else None
     if not isinstance(content, dict):
         return None
-    return {str(id): int(group) for id, group in content.items()}
+    try:
+        return {str(id): int(group) for id, group in content.items()}
+    except (TypeError, ValueError) as error:
+        raise ExperimentError(f"{path}: gives clips no group numbers: {error}; delete it and run again") from error
 
 
 def _reckon(

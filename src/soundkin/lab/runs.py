@@ -121,6 +121,11 @@ class RunRecord:
     asked_protocol: str = ""
     """What the experiment file itself names, where something else was run: the source's figures are of that."""
 
+    @property
+    def as_asked(self) -> bool:
+        """Whether data and split are those that the source's figures are of."""
+        return self.asked_dataset in ("", self.dataset) and self.asked_protocol in ("", self.protocol)
+
 
 @dataclass(frozen=True)
 class Predictions:

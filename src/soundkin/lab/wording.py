@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from soundkin.lab.document import Table
-from soundkin.lab.runs import Leak
+from soundkin.lab.runs import Leak, RunRecord
 
 NOTHING = "–"
 NAMES = {
@@ -78,6 +78,10 @@ def leak_sentences(splits: Iterable[tuple[Leak, int]]) -> list[str]:
     """What splits share between what is fitted and what is tested; `splits` are leaks with numbers of tested clips."""
     known = list(splits)
     sentences = []
+    unknown = ""
+    if any(leak.unknown_artists for leak, _ in known):
+        counts = _counts([(leak.unknown_artists, clips) for leak, clips in known])
+        unknown = f" {counts} are of unknown artist, so this is a lower bound."
     if not all(leak.artists_known for leak, _ in known):
         sentences.append(
             "Artists are not known here, so it cannot be said how many test clips share theirs with a clip that was "
@@ -87,16 +91,45 @@ def leak_sentences(splits: Iterable[tuple[Leak, int]]) -> list[str]:
         counts = _counts([(leak.clips_by_artist, clips) for leak, clips in known])
         sentences.append(
             f"{counts} share their artist with a clip that was trained on: the accuracies flatter, for whoever "
-            "recognises the artist has recognised the class."
+            f"recognises the artist has recognised the class.{unknown}"
         )
     else:
-        sentences.append("No test clip shares its artist with a clip that was trained on.")
+        which = "No test clip whose artist is known" if unknown else "No test clip"
+        sentences.append(f"{which} shares its artist with a clip that was trained on.{unknown}")
     if any(leak.duplicates for leak, _ in known):
         counts = _counts([(leak.duplicates, clips) for leak, clips in known])
         sentences.append(f"{counts} are copies of a clip that was trained on, or nearly identical to one.")
     else:
         sentences.append("No test clip is a known copy of one that was trained on.")
     return sentences
+
+
+def source_warning(record: RunRecord) -> str:
+    """That the source's figures are of other data or another split than this run; empty where they are not."""
+    if record.as_asked or not any(method.reported for method in record.methods):
+        return ""
+    asked = f"protocol {record.asked_protocol or record.protocol} on {record.asked_dataset or record.dataset}"
+    return (
+        f"the source's figures are of {asked}; this run is of protocol {record.protocol} on {record.dataset}, so its "
+        "figures are not compared with them."
+    )
+
+
+def part_sizes(parts: Iterable[Mapping[str, int]]) -> str:
+    """'442/197/290 clips to train, validate and test', of the parts of all fits; empty without any."""
+    sizes = list(parts)
+    if not sizes:
+        return ""
+    spans = (_span([size.get(name, 0) for size in sizes]) for name in ("train", "valid", "test"))
+    numbers = "/".join(span.replace(" to ", "–") for span in spans)
+    return f"{numbers} clips to train, validate and test"
+
+
+def protocol_line(name: str, text: str, parts: Iterable[Mapping[str, int]]) -> str:
+    """A protocol's name, what it says, and how many clips its parts really had."""
+    said = f"{name}: {text.rstrip('.')}" if text else name
+    sizes = part_sizes(parts)
+    return f"{said}; here {sizes}" if sizes else said
 
 
 def _counts(pairs: Sequence[tuple[int, int]]) -> str:
