@@ -14,6 +14,7 @@ import numpy as np
 from soundkin.analysis import Analysis
 from soundkin.audio import AudioInfo
 from soundkin.catalogue import Catalogue, Track
+from soundkin.excerpts import Passages
 from soundkin.index import Index
 from soundkin.model import Space, Tag
 from soundkin.tags import Tags
@@ -56,11 +57,13 @@ class SmallLibrary:
         content: str | None = None,
         heard: bytes | None = None,
         probabilities: Sequence[float] | None = None,
+        passages: Mapping[float, Sequence[float]] | None = None,
         folder: str | None = None,
         **tags: Any,
     ) -> Analysis:
         """What a file called `name`.mp3 holds; its content and its fingerprint follow from its name unless given.
 
+        `passages` are vectors by the second where each begins.
         Unless another `folder` is named, the file is really there, though empty: a copy of a file that is not there
         would be taken for that file, moved.
         """
@@ -73,7 +76,11 @@ class SmallLibrary:
         info = AudioInfo(path, length, 44100, 2, "mp3", "mp3", None, Tags(**tags), f"{number:032x}", None)
         raw = np.array(vector, np.float32)
         known = None if probabilities is None else np.array(probabilities, np.float32)
-        return Analysis(info, self.model.id, raw, known, fingerprint_of(number) if heard is None else heard)
+        print_ = fingerprint_of(number) if heard is None else heard
+        excerpts = None
+        if passages is not None:
+            excerpts = Passages(np.array(list(passages), np.float32), np.array(list(passages.values()), np.float32))
+        return Analysis(info, self.model.id, raw, known, print_, excerpts)
 
     def add(self, name: str, vector: Sequence[float], **details: Any) -> Track:
         """Record that file; see `analysis`."""

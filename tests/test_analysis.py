@@ -92,6 +92,30 @@ def test_the_fingerprint_is_of_a_minute_at_most(plan: ExcerptPlan, tmp_path: Pat
     assert 0.7 * 20 * LONGEST < len(found) < 1.1 * 20 * LONGEST
 
 
+def test_passages_are_the_excerpts_one_by_one(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", noise(60, sr=8000) * np.linspace(0, 1, 480_000, dtype=np.float32))
+    found = analyse(path, model=Levels()).passages
+    assert found is not None and found.vectors.shape == (4, 1) and found.vectors.dtype == np.float32
+    np.testing.assert_allclose(found.start, [6.5, 21.5, 36.5, 51.5])
+    np.testing.assert_allclose(found.vectors[:, 0], 0.01 * np.square((found.start + 1) / 60), rtol=0.05)
+
+
+def test_passages_leave_out_silence_and_stay_few(tmp_path: Path) -> None:
+    y = noise(60, sr=8000)
+    y[20 * 8000 : 40 * 8000] = 0
+    path = write(tmp_path / "hidden", y)
+    found = analyse(path, model=Levels(), excerpts=ExcerptPlan(6, 4.0)).passages
+    assert found is not None
+    assert [round(start) for start in found.start] == [3, 13, 43, 53]
+    many = analyse(path, model=Levels(), excerpts=ExcerptPlan(0, 1.0)).passages
+    assert many is not None and 12 <= len(many) <= module.MOST_PASSAGES
+    assert set(np.diff(many.start).round()) == {2.0, 22.0}
+
+
+def test_a_model_that_standardises_has_no_passages(encoded: Encoded) -> None:
+    assert analyse(encoded("flac"), model=TIMBRE, excerpts=ExcerptPlan(2, 2.0)).passages is None
+
+
 # --- what is not decoded ---
 
 

@@ -28,16 +28,19 @@ from soundkin.errors import (
     NewerSchemaError,
     SilentError,
 )
+from soundkin.excerpts import Passages
 from soundkin.tags import Tags
 
+NOW = schema.SCHEMA_VERSION
 
-def record(catalogue: Catalogue, number: int) -> Outcome:
+
+def record(catalogue: Catalogue, number: int, *, passages: Passages | None = None) -> Outcome:
     """Store track `number` as a scan would."""
     info = AudioInfo(
         Path(f"/m/{number}.mp3"), 9.0, 44100, 2, "mp3", "mp3", None, Tags(title=str(number)), f"{number:032x}", None
     )
     vector = np.full(2, number, np.float32)
-    return catalogue.record(Analysis(info, "net", vector, None, b"print"), size=1, mtime_ns=1)
+    return catalogue.record(Analysis(info, "net", vector, None, b"print", passages), size=1, mtime_ns=1)
 
 
 def register(catalogue: Catalogue) -> None:
@@ -132,35 +135,48 @@ def test_migrations_run_in_order_and_keep_the_rows(engine: sa.Engine, place: Pat
         order.append(schema.version_of(connection, place))
         connection.execute(sa.text("UPDATE tracks SET mood = mood || ' indeed'"))
 
-    schema.bring_up_to_date(engine, place, target=3, migrations={1: add_mood, 2: rename})
-    assert version(engine, place) == 3 and order == [2]
+    schema.bring_up_to_date(engine, place, target=NOW + 2, migrations={NOW: add_mood, NOW + 1: rename})
+    assert version(engine, place) == NOW + 2 and order == [NOW + 1]
     with engine.connect() as connection:
         rows = connection.execute(sa.text("SELECT title, mood FROM tracks ORDER BY id")).all()
     assert rows == [("1", "calm indeed"), ("2", "calm indeed"), ("3", "calm indeed")]
-    schema.bring_up_to_date(engine, place, target=3, migrations={})  # nothing is left to do
+    schema.bring_up_to_date(engine, place, target=NOW + 2, migrations={})  # nothing is left to do
 
 
 def test_a_step_that_fails_leaves_the_library_as_the_last_step_left_it(engine: sa.Engine, place: Path) -> None:
     with pytest.raises(RuntimeError, match="power"):
-        schema.bring_up_to_date(engine, place, target=3, migrations={1: add_mood, 2: fail})
-    assert version(engine, place) == 2
+        schema.bring_up_to_date(engine, place, target=NOW + 2, migrations={NOW: add_mood, NOW + 1: fail})
+    assert version(engine, place) == NOW + 1
     with engine.connect() as connection:
         assert "half_done" not in sa.inspect(connection).get_table_names()
         assert connection.scalar(sa.text("SELECT count(*) FROM tracks WHERE mood = 'calm'")) == 3
-    schema.bring_up_to_date(engine, place, target=3, migrations={2: lambda _: None})  # the next start goes on
-    assert version(engine, place) == 3
+    schema.bring_up_to_date(engine, place, target=NOW + 2, migrations={NOW + 1: lambda _: None})  # it goes on
+    assert version(engine, place) == NOW + 2
 
 
 def test_opening_runs_the_migrations(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 2)
-    monkeypatch.setitem(schema.MIGRATIONS, 1, add_mood)
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", NOW + 1)
+    monkeypatch.setitem(schema.MIGRATIONS, NOW, add_mood)
     with Catalogue.open(place, create=False) as catalogue:
         assert [t.id for t in catalogue.list_tracks()] == [1, 2, 3]
         with catalogue._read() as connection:
             assert connection.scalar(sa.text("SELECT count(mood) FROM tracks")) == 3
     monkeypatch.undo()
-    with pytest.raises(NewerSchemaError, match=r"schema 2.*up to 1.*Upgrade soundkin"):
+    with pytest.raises(NewerSchemaError, match=rf"schema {NOW + 1}.*up to {NOW}.*Upgrade soundkin"):
         Catalogue.open(place)
+
+
+def test_a_library_of_version_1_gets_room_for_passages(place: Path) -> None:
+    execute(place, "DROP TABLE passages; UPDATE meta SET value = 1 WHERE key = 'schema_version'")
+    with Catalogue.open(place) as catalogue:
+        assert [t.id for t in catalogue.list_tracks()] == [1, 2, 3]
+        assert catalogue.passages("net", [1, 2, 3]) == {} and catalogue.check() == []
+        record(catalogue, 4, passages=Passages(np.array([7.5], np.float32), np.ones((1, 2), np.float32)))
+        assert catalogue.passages("net", [1, 4])[4].start.tolist() == [7.5]
+        with catalogue._read() as connection:
+            made = connection.scalar(sa.text("SELECT sql FROM sqlite_master WHERE name = 'passages'"))
+    with Catalogue.open(place.with_name("new.db")) as new, new._read() as connection:
+        assert connection.scalar(sa.text("SELECT sql FROM sqlite_master WHERE name = 'passages'")) == made
 
 
 def test_a_newer_schema_is_refused_and_left_alone(place: Path) -> None:
@@ -373,8 +389,8 @@ def test_what_only_the_log_holds_is_never_passed_over(place: Path, monkeypatch: 
 
 def test_an_older_schema_on_read_only_media_says_what_to_do(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "_prepare", refuse_writing)
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 2)
-    with pytest.raises(LibraryError, match="must be brought to 2"):
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", NOW + 1)
+    with pytest.raises(LibraryError, match=f"must be brought to {NOW + 1}"):
         Catalogue.open(place)
 
 

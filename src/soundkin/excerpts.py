@@ -56,3 +56,16 @@ class Excerpt:
 
     start: float
     y: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Passages:
+    """What a model heard in each of n excerpts of a track, in their order."""
+
+    start: FloatArray
+    """(n,) float32: where each begins, in seconds."""
+    vectors: FloatArray
+    """(n, d) float32, as the model gives them."""
+
+    def __len__(self) -> int:
+        return len(self.start)

@@ -8,6 +8,7 @@ models lie side by side.
     schema.py     tables, how paths are stored, versions
     database.py   opening the file; what the database says, as a LibraryError
     reading.py    queries, as functions of a connection
+    passages.py   the excerpts of a track, packed small
     writing.py    storing one analysed file, as a function of a connection
     store.py      Catalogue: each method one transaction
 """

@@ -21,6 +21,7 @@ from soundkin.catalogue.schema import (
     folders,
     meta,
     models,
+    passages,
     read_text,
     recordings,
     tracks,
@@ -313,14 +314,14 @@ def statistics(connection: Connection, *, file_size: int) -> Statistics:
 def misfits(connection: Connection) -> list[str]:
     """Rows that do not fit together, a sentence each."""
     found = []
-    lengths = {
-        "vectors have another length than their model makes": (
-            func.length(vectors.c.embedding) != 4 * models.c.dimension
-        ),
-        "sets of tag probabilities are cut off": func.length(vectors.c.tags) % 4 != 0,
-    }
-    for what, wrong in lengths.items():
-        joined = select(func.count()).select_from(vectors.join(models)).where(wrong)
+    width = models.c.dimension
+    lengths = (
+        ("vectors have another length than their model makes", vectors, func.length(vectors.c.embedding) != 4 * width),
+        ("sets of tag probabilities are cut off", vectors, func.length(vectors.c.tags) % 4 != 0),
+        ("sets of passages are cut off", passages, func.length(passages.c.excerpts) % (8 + width) != 0),
+    )
+    for what, table, wrong in lengths:
+        joined = select(func.count()).select_from(table.join(models)).where(wrong)
         if count := connection.scalar(joined):
             found.append(f"{count} {what}")
     return found

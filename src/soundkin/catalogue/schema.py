@@ -32,7 +32,7 @@ from sqlalchemy import (
 
 from soundkin.errors import InputError, LibraryCorruptError, NewerSchemaError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # --- text ------------------------------------------------------------------------------------------------------------
 
@@ -166,6 +166,14 @@ vectors = Table(
     Column("tags", LargeBinary),  # little-endian float32
 )
 
+passages = Table(  # apart from the vectors, which are all read to make an index
+    "passages",
+    metadata,
+    Column("content_id", ForeignKey("recordings.content_id", ondelete="CASCADE"), primary_key=True),
+    Column("model_id", ForeignKey("models.id", ondelete="CASCADE"), primary_key=True),
+    Column("excerpts", LargeBinary, nullable=False),  # as passages.py packs them
+)
+
 failures = Table(
     "failures",
     metadata,
@@ -189,7 +197,13 @@ folders = Table(
 
 # --- versions --------------------------------------------------------------------------------------------------------
 
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {}
+
+def _add_passages(connection: Connection) -> None:
+    """1 to 2: what was analysed before has none."""
+    passages.create(connection)
+
+
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _add_passages}
 """From a schema version to the change that leads to the next one."""
 
 

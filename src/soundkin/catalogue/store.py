@@ -15,11 +15,12 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam, select
 
-from soundkin.catalogue import database, reading, schema, writing
+from soundkin.catalogue import database, passages, reading, schema, writing
 from soundkin.catalogue.records import Columns, Failure, KnownFile, Outcome, Statistics, StoredModel, Track
 from soundkin.catalogue.schema import absolute
 from soundkin.contentset import ContentSet
 from soundkin.errors import SeedError
+from soundkin.excerpts import Passages
 
 if TYPE_CHECKING:  # both load FFmpeg or the model runtime
     from soundkin.analysis import Analysis
@@ -275,6 +276,15 @@ class Catalogue:
         wanted = [int(i) for i in ids]
         with self._read() as connection:
             return reading.tag_probabilities(connection, model_id, wanted)
+
+    def passages(self, model_id: str, ids: Iterable[int]) -> dict[int, Passages]:
+        """What that model heard, excerpt by excerpt, by track id; tracks of which it is not known are left out.
+
+        The vectors are as the model gave them, but for their rounding: at most 1/254 of the largest number of each.
+        """
+        wanted = [int(i) for i in ids]
+        with self._read() as connection:
+            return passages.read_passages(connection, model_id, wanted)
 
     def fingerprints(self, ids: Iterable[int]) -> dict[int, bytes]:
         """Acoustic fingerprints by track id; tracks without one are left out."""

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, select
 
 from soundkin import __version__
+from soundkin.catalogue.passages import store_passages
 from soundkin.catalogue.records import Outcome
 from soundkin.catalogue.schema import TAG_COLUMNS, failures, fold, meta, models, recordings, tracks, vectors
 from soundkin.errors import InputError, ModelMismatchError
@@ -88,6 +89,7 @@ def _store_content(connection: Connection, analysis: Analysis) -> bool | None:
         connection.execute(vectors.update().where(here), row)
     else:  # another scan, at the same time, came first
         return False
+    store_passages(connection, analysis)
     return True
 
 
