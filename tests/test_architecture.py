@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "soundkin"
 
 LAYERS = """
-    errors files tags excerpts audio spectrogram timbre fingerprint model analysis contentset catalogue
+    errors files tags excerpts audio spectrogram timbre fingerprint modelfile model analysis contentset catalogue
     walk workers progress scan
     index duplicates seeds filters reasons candidates recommend journeys playlist library demo lab web cli __main__
 """.split()

@@ -15,7 +15,18 @@ from sound import FORMATS, music, noise
 from soundkin.analysis import analyse
 from soundkin.errors import ModelError, UnknownNameError
 from soundkin.excerpts import ExcerptPlan
-from soundkin.model import METADATA_KEY, MODELS, OnnxModel, Tag, TimbreModel, load_model, model_card
+from soundkin.model import (
+    BUNDLED,
+    METADATA_KEY,
+    MODELS,
+    OnnxModel,
+    Space,
+    Tag,
+    TimbreModel,
+    load_model,
+    model_card,
+)
+from soundkin.modelfile import CHECKSUM_KEY, NO_CHECKSUM, seal
 from soundkin.spectrogram import LogMel, log_mel
 
 FRONT_END = LogMel(sr=16000, n_fft=512, hop_length=256, n_mels=24, mel_scale="htk", norm=None)
@@ -147,9 +158,38 @@ def test_it_analyses_a_file(tiny: OnnxModel, tmp_path: Path) -> None:
     assert analysis.tags is not None and ((analysis.tags > 0) & (analysis.tags < 1)).all()
 
 
-def test_built_in_models_load_by_name() -> None:
-    assert isinstance(load_model(), TimbreModel)
-    assert all(load_model(name).name == name for name in MODELS)
+@pytest.mark.parametrize("name", MODELS)
+def test_built_in_models_load_by_name(name: str) -> None:
+    if name in BUNDLED and not BUNDLED[name].is_file():
+        pytest.skip(f"{BUNDLED[name].name} is not there yet")
+    model = load_model(name)
+    assert model.name == model.source == name
+    assert model.card["licence"]
+
+
+def test_the_bundled_model_is_the_default_where_it_is_there() -> None:
+    expected = "soundkin" if BUNDLED["soundkin"].is_file() else "timbre"
+    assert load_model().name == expected
+
+
+@pytest.mark.parametrize(
+    "space",
+    [TimbreModel().space, Space(5, mutual_proximity=True), Space(2, standardise=True)],
+    ids=lambda one: one.dimension,
+)
+def test_a_space_survives_being_kept_as_text(space: Space) -> None:
+    kept = Space.from_json(space.as_json())
+    assert (kept.dimension, kept.standardise, kept.mutual_proximity) == (
+        space.dimension,
+        space.standardise,
+        space.mutual_proximity,
+    )
+    assert dict(kept.aspects) == dict(space.aspects)
+    if space.weights is None:
+        assert kept.weights is None
+    else:
+        assert kept.weights is not None and kept.weights.dtype == np.float32
+        np.testing.assert_array_equal(kept.weights, space.weights)
 
 
 # --- what is refused ---
@@ -188,6 +228,55 @@ def test_cut_off(tmp_path: Path) -> None:
     refuse(path, match="ONNX Runtime")
 
 
+def sealed(path: Path) -> Path:
+    """A model file that carries its checksum, as exporters write it."""
+    save(path)
+    model = onnx.load(str(path))
+    model.metadata_props.add(key=CHECKSUM_KEY, value=NO_CHECKSUM)
+    path.write_bytes(seal(model.SerializeToString()))
+    return path
+
+
+def test_one_flipped_bit_of_a_sealed_file(tmp_path: Path) -> None:
+    """It may leave a network that runs, and answers wrongly."""
+    path = sealed(tmp_path / "a.onnx")
+    good = path.read_bytes()
+    assert load_model(path).name == "tiny"
+    weights = good.index(W.tobytes())
+    for place in (weights, weights + W.nbytes // 2 + 3, good.index(b"segment_frames"), good.index(b"ReduceMean")):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        refuse(path, match="damaged: it is not what its own checksum says")
+    for kept in (len(good) - 1, len(good) - 70, len(good) // 2, 10):
+        path.write_bytes(good[:kept])
+        refuse(path, match="damaged")
+
+
+def test_only_a_file_with_room_for_a_checksum_can_be_sealed(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no metadata entry “soundkin_sha256”"):
+        seal(save(tmp_path / "a.onnx").read_bytes())
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut off", "another file"])
+def test_a_bundled_model_that_is_damaged_says_the_way_out(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "soundkin-1.onnx"
+    monkeypatch.setitem(BUNDLED, "soundkin", path)
+    if damage == "cut off":
+        path.write_bytes(sealed(path).read_bytes()[:500])
+    elif damage == "another file":
+        path.write_text("words")
+    with pytest.raises(ModelError, match=r"install that again.*--model timbre") as caught:
+        load_model("soundkin")
+    assert str(path) in str(caught.value)
+
+
+def test_a_bundled_model_is_known_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BUNDLED, "soundkin", sealed(tmp_path / "soundkin-1.onnx"))
+    assert load_model("soundkin").source == "soundkin"
+    assert load_model(tmp_path / "soundkin-1.onnx").source == str(tmp_path / "soundkin-1.onnx")
+
+
 def test_an_onnx_file_of_another_program(tmp_path: Path) -> None:
     path = tmp_path / "a.onnx"
     path.write_bytes(network().SerializeToString())
@@ -203,7 +292,8 @@ def test_an_onnx_file_of_another_program(tmp_path: Path) -> None:
         ("[]", "format"),
         ("null", "format None"),
         ("{}", "format None"),
-        ('{"format": 2}', "format 2; this soundkin reads format 1"),
+        ('{"format": 2}', "format 2; this soundkin reads format 1: upgrade soundkin"),
+        ('{"format": "one"}', "format 'one'; this soundkin reads format 1$"),
         ('{"format": 1}', "not usable.*front_end"),
         ('{"format": 1, "front_end": 3}', "not usable"),
         ('{"format": 1, "front_end": {"sr": 1}}', "not usable"),
@@ -223,13 +313,16 @@ def test_metadata_that_make_no_sense(text: str, match: str, tmp_path: Path) -> N
         ({"dimension": None}, "dimension"),
         ({"dimension": "five"}, "not usable"),
         ({"segment_frames": 0}, "positive"),
-        ({"segment_frames": 33}, "fails on its own input"),
+        ({"segment_frames": 33}, "another spectrogram: its network takes segments of 24 × 32 .*say 24 × 33"),
         ({"segment_frames": 10**12}, "more than"),
         ({"version": None}, "version"),
         ({"excerpts": "many"}, "not usable"),
         ({"excerpts": 8}, "not usable"),
-        ({"tags": ["rock", "pop"]}, "not usable"),
-        ({"tags": [{"label": "rock"}]}, "category"),
+        ({"tags": ["rock", "pop"]}, 'tag 1 is "rock"'),
+        ({"tags": "rock"}, "a list of labels with their categories"),
+        ({"tags": [LABELS[0], {"label": "rock"}]}, 'each tag is .*"category".* tag 2 is {"label": "rock"}'),
+        ({"tags": [LABELS[0], {"label": "rock", "category": " "}]}, "tag 2"),
+        ({"tags": [LABELS[0], {"label": 7, "category": "genre"}]}, "tag 2"),
         ({"scale": float("nan")}, "not finite"),
         ({"offset": "much"}, "not usable"),
     ],
@@ -241,8 +334,8 @@ def test_metadata_that_do_not_fit_the_network(fields: dict[str, Any], match: str
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"n_mels": 25}, "fails on its own input"),
-        ({"n_mels": 24.5}, "cannot be run"),
+        ({"n_mels": 25}, "another spectrogram: its network takes segments of 24 × 32 .*say 25 × 32"),
+        ({"n_mels": 24.5}, "another spectrogram"),
         ({"n_fft": 512.0}, "cannot be run"),
         ({"n_fft": 2**40}, "more than"),
         ({"sr": -1}, "not usable"),

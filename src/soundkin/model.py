@@ -1,33 +1,34 @@
 """Load and run a model: excerpts of a track in, an embedding and tag probabilities out.
 
-Two kinds answer to the same protocol: `timbre`, hand-made and built in, and ONNX files, which carry everything
-needed to feed them in their own metadata (see docs/model-file.md). Nothing is ever unpickled.
+Two kinds answer to the same protocol: `timbre`, hand-made, and model files, of which one comes with the package and
+is the default.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
+import functools
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from soundkin import timbre
-from soundkin.errors import ModelError, SoundkinError, UnknownNameError
+from soundkin.errors import ModelError, UnknownNameError
 from soundkin.excerpts import ExcerptPlan
-from soundkin.spectrogram import LogMel, log_mel
+from soundkin.modelfile import METADATA_KEY as METADATA_KEY
+from soundkin.modelfile import model_card as model_card
+from soundkin.modelfile import read_model_file
+from soundkin.spectrogram import log_mel
 
 FloatArray = npt.NDArray[np.float32]
 
-METADATA_KEY = "soundkin"
-METADATA_FORMAT = 1
 _BATCH = 16  # segments run at once
-_LARGEST = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,30 @@ class Space:
     mutual_proximity: bool = False
     """Rank by how near each is for the other, against hubs: tracks that are near to everything."""
 
+    def as_json(self) -> str:
+        """As a library keeps it, so that what was heard can be compared when the model is no more at hand."""
+        told = {
+            "dimension": self.dimension,
+            "standardise": self.standardise,
+            "weights": None if self.weights is None else self.weights.tolist(),
+            "aspects": {name: [part.start, part.stop] for name, part in self.aspects.items()},
+            "mutual_proximity": self.mutual_proximity,
+        }
+        return json.dumps(told)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The space that `as_json` wrote."""
+        told = json.loads(text)
+        weights = told["weights"]
+        return cls(
+            told["dimension"],
+            standardise=told["standardise"],
+            weights=None if weights is None else np.array(weights, np.float32),
+            aspects={name: slice(*ends) for name, ends in told["aspects"].items()},
+            mutual_proximity=told["mutual_proximity"],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
@@ -72,6 +97,14 @@ class Model(Protocol):
     def name(self) -> str: ...
     @property
     def version(self) -> str: ...
+    @property
+    def source(self) -> str:
+        """What `load_model` finds it by: the name of a built-in model, or the absolute path of a model file."""
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """What it says of itself, as JSON has it."""
+
     @property
     def sr(self) -> int:
         """Hz of the audio that `hear` takes."""
@@ -96,8 +129,11 @@ class TimbreModel:
 
     # Counted up whenever a number that `describe` gives changes; a test holds it to reference values.
     version = "1"
-    name = "timbre"
+    name = source = "timbre"
     id = "timbre-1"
+    card: Mapping[str, Any] = MappingProxyType(
+        {"licence": "MIT", "training": "none: descriptors made by hand, see soundkin/timbre.py"}
+    )
     sr = timbre.SR
     tags: tuple[Tag, ...] = ()
     # Chosen with benchmarks/precision.py: as precise as the whole track, in two fifths of the time.
@@ -122,40 +158,23 @@ class TimbreModel:
 class OnnxModel:
     """A model file: log-mel segments in, `embedding` and optionally `tags` out, averaged over the track."""
 
-    def __init__(self, path: Path) -> None:
-        try:
-            # From bytes, so that the id is that of what runs.
-            content = path.read_bytes()
-        except OSError as error:
-            raise ModelError(f"{path}: the model file cannot be read: {error.strerror or error}") from error
+    def __init__(self, path: Path, *, source: str | None = None) -> None:
+        file = read_model_file(path)
         self._path = path
-        self._session = _start_session(path, content)
-        card = _read_card(path, self._session)
-        self.card = card
-        """All that the file says of itself, as JSON has it; what is needed to feed it has been checked."""
-        try:
-            self.front_end = LogMel(**card["front_end"])
-            self.segment = int(card["segment_frames"])
-            self.offset, self.scale = float(card.get("offset", 0.0)), float(card.get("scale", 1.0))
-            self.tags = tuple(Tag(str(tag["label"]), str(tag["category"])) for tag in card.get("tags", ()))
-            self.excerpts = ExcerptPlan.parse(card.get("excerpts", "8x10"))
-            self.name, self.version = str(card["name"]), str(card["version"])
-            self.space = Space(
-                int(card["dimension"]),
-                standardise=bool(card.get("standardise", False)),
-                mutual_proximity=bool(card.get("mutual_proximity", False)),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError, SoundkinError) as error:
-            raise ModelError(f"{path}: its “{METADATA_KEY}” metadata are not usable: {error!r}") from error
-        if not self.name or not self.name.replace("-", "").replace("_", "").replace(".", "").isalnum():
-            raise ModelError(f"{path}: a model's name is letters, digits, '.', '_' and '-', not {self.name!r}")
-        if self.segment <= 0 or self.space.dimension <= 0:
-            raise ModelError(f"{path}: segment_frames and dimension must be positive")
-        if max(self.segment, self.front_end.n_fft, self.front_end.n_mels, self.front_end.hop_length) > _LARGEST:
-            raise ModelError(f"{path}: a segment or front end of more than {_LARGEST} frames, samples or bands")
-        self._sigmoids = self._read_calibration()
-        self.sr = self.front_end.sr
-        self.id = f"{self.name}-{hashlib.sha256(content).hexdigest()[:8]}"
+        self._session = file.session
+        self._sigmoids = file.sigmoids
+        self.source = os.path.abspath(path) if source is None else source  # noqa: PTH100 - links stay
+        self.card = file.card
+        self.id, self.name, self.version = file.id, file.name, file.version
+        self.front_end, self.sr = file.front_end, file.front_end.sr
+        self.segment, self.offset, self.scale = file.segment, file.offset, file.scale
+        self.excerpts = file.excerpts
+        self.tags = tuple(Tag(label, category) for label, category in file.tags)
+        self.space = Space(
+            file.dimension,
+            standardise=bool(file.card.get("standardise", False)),
+            mutual_proximity=bool(file.card.get("mutual_proximity", False)),
+        )
         self._outputs = {"embedding": self.space.dimension} | ({"tags": len(self.tags)} if self.tags else {})
         self._try_out()
 
@@ -187,25 +206,6 @@ class OnnxModel:
         told = 1 / (1 + np.exp(-(slope * np.log(p / (1 - p)) + intercept)))
         return np.asarray(told, np.float32)
 
-    def _read_calibration(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
-        """Slope and intercept of each tag, (labels,). Raises ModelError."""
-        told = self.card.get("calibration")
-        if told is None:
-            return None
-        try:
-            slope, intercept = (np.array(told[name], np.float64) for name in ("slope", "intercept"))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{self._path}: its calibration cannot be used: {error!r}") from error
-        if (
-            slope.shape != (len(self.tags),)
-            or intercept.shape != slope.shape
-            or not np.isfinite(slope + intercept).all()
-        ):
-            raise ModelError(
-                f"{self._path}: its calibration is no slope and intercept for each of {len(self.tags)} tags"
-            )
-        return slope, intercept
-
     def run(self, segments: FloatArray) -> FloatArray:
         """Log-mel segments (n, n_mels, frames) float32, offset and scaled, to (n, dimension + labels) float32.
 
@@ -235,51 +235,27 @@ class OnnxModel:
             raise ModelError(f"{self._path}: its outputs are not finite")
 
 
-def _start_session(path: Path, content: bytes) -> Any:
-    import onnxruntime  # 0.2 s, and needed for model files only
+FOLDER = Path(__file__).parent / "models"
+BUNDLED = {"soundkin": FOLDER / "soundkin-1.onnx"}
+"""Model files that come with the package."""
+DEFAULT_MODEL = "soundkin" if BUNDLED["soundkin"].is_file() else "timbre"
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # the scan runs one worker a core
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Without this, weights named in the file would be read from the working directory. A file is no folder of them.
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.absolute()))
+
+def _load_bundled(name: str) -> Model:
     try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises its own, unrelated classes
-        raise ModelError(f"{path}: not a model that ONNX Runtime can load: {error}") from error
-
-
-def _read_card(path: Path, session: Any) -> Mapping[str, Any]:
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if text is None:
-        raise ModelError(f"{path}: an ONNX file, but without “{METADATA_KEY}” metadata: not a soundkin model")
-    try:
-        card = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: its “{METADATA_KEY}” metadata are not JSON: {error}") from error
-    if not isinstance(card, dict) or card.get("format") != METADATA_FORMAT:
-        found = card.get("format") if isinstance(card, dict) else card
-        raise ModelError(f"{path}: metadata of format {found!r}; this soundkin reads format {METADATA_FORMAT}")
-    inputs = [node.name for node in session.get_inputs()]
-    outputs = {node.name for node in session.get_outputs()}
-    needed = {"embedding", "tags"} if card.get("tags") else {"embedding"}
-    if len(inputs) != 1 or not needed <= outputs:
+        return OnnxModel(BUNDLED[name], source=name)
+    except ModelError as error:
         raise ModelError(
-            f"{path}: needs one input and the outputs {sorted(needed)}; it has {inputs}, {sorted(outputs)}"
-        )
-    return card
+            f"{error}. It comes with soundkin: install that again (pip install --force-reinstall soundkin), or go on "
+            "with --model timbre"
+        ) from error
 
 
-def model_card(model_name: str, *, front_end: LogMel, **fields: Any) -> str:
-    """The JSON text that an exporter stores under METADATA_KEY; `OnnxModel` reads it back."""
-    card = {"format": METADATA_FORMAT, "name": model_name, "front_end": dataclasses.asdict(front_end), **fields}
-    return json.dumps(card, ensure_ascii=False, sort_keys=True)
-
-
-MODELS: dict[str, Callable[[], Model]] = {"timbre": TimbreModel}
+MODELS: dict[str, Callable[[], Model]] = {
+    **{name: functools.partial(_load_bundled, name) for name in BUNDLED},
+    "timbre": TimbreModel,
+}
 """Built-in models by name."""
-DEFAULT_MODEL = "timbre"
 
 
 def load_model(name_or_path: str | Path = DEFAULT_MODEL) -> Model:

@@ -35,6 +35,7 @@ from soundkin.lab.runs import Fit, RunRecord, read_fits, read_json, read_predict
 from soundkin.lab.storage import load_estimator
 from soundkin.lab.tagging.calibration import Calibration
 from soundkin.model import METADATA_KEY, OnnxModel, model_card
+from soundkin.modelfile import CHECKSUM_KEY, NO_CHECKSUM, seal
 from soundkin.spectrogram import LogMel, log_mel
 
 FloatArray = npt.NDArray[np.float32]
@@ -252,10 +253,10 @@ def trial_sound(n: int, *, sr: int, seed: int) -> FloatArray:
 
 
 def with_card(content: bytes, card: str) -> bytes:
-    """The ONNX model in `content` with its model card."""
+    """The ONNX model in `content` with its model card and its checksum."""
     model = onnx.load_from_string(content)
-    onnx.helper.set_model_props(model, {METADATA_KEY: card})
-    return bytes(model.SerializeToString())
+    onnx.helper.set_model_props(model, {METADATA_KEY: card, CHECKSUM_KEY: NO_CHECKSUM})
+    return seal(model.SerializeToString())
 
 
 def file_name(text: str) -> str:
