@@ -31,7 +31,7 @@ def load_model(name: str | Path = "fake") -> Any:
     if name == "broken-in-workers" and os.environ.get("FAKE_PARENT") != str(os.getpid()):
         raise ModelError("the model file is gone")
     space = Space(dimension=4, standardise=False, weights=None, aspects={})
-    return SimpleNamespace(id=f"{name}-1", name=str(name), version="1", space=space, tags=())
+    return SimpleNamespace(id=f"{name}-1", name=str(name), version="1", space=space, tags=(), source=str(name), card={})
 
 
 def analyse(path: Path, *, model: Any, excerpts: object = None, known: Container[str] = ()) -> Analysis:

@@ -44,7 +44,9 @@ class SmallLibrary:
         scaled = None if weights is None else np.array(weights, np.float32)
         self.space = Space(dimension, standardise=standardise, weights=scaled, aspects=aspects or {})
         labels = tuple(Tag(label, "genre") for label in tags)
-        self.model = SimpleNamespace(id=model_id, name="tiny", version="1", space=self.space, tags=labels)
+        self.model = SimpleNamespace(
+            id=model_id, name="tiny", version="1", space=self.space, tags=labels, source="tiny.onnx", card={}
+        )
         self.catalogue = catalogue
         catalogue.register_model(self.model)
 

@@ -33,6 +33,8 @@ from soundkin.errors import (
     SilentError,
     UnknownNameError,
 )
+from soundkin.excerpts import Passages
+from soundkin.model import Space
 from soundkin.tags import Tags
 
 DIMENSION = 4
@@ -43,7 +45,7 @@ def model(model_id: str = "timbre-1", *, dimension: int = DIMENSION, labels: tup
     """The part of a model that a catalogue asks for."""
     tags = tuple(SimpleNamespace(label=label, category="mood") for label in labels)
     return SimpleNamespace(
-        id=model_id, name="timbre", version="1", space=SimpleNamespace(dimension=dimension), tags=tags
+        id=model_id, name="timbre", version="1", space=Space(dimension), tags=tags, source="timbre", card={}
     )
 
 
@@ -260,6 +262,43 @@ def test_vectors_of_two_models_lie_side_by_side(catalogue: Catalogue) -> None:
     ]
     assert content(1) in catalogue.contents_with_vector("timbre-1")
     assert content(1) not in catalogue.contents_with_vector("net-2")
+
+
+def test_what_a_model_has_still_to_hear(catalogue: Catalogue) -> None:
+    catalogue.register_model(model("net-2", dimension=2))
+    for number in range(1, 8):
+        record(catalogue, analysis(f"/m/{number}.mp3", number))
+    record(catalogue, analysis("/m/copy of 1.mp3", 1, known=True))
+    assert catalogue.count_unheard("net-2") == 6 + 1  # a copy, of a file that is not there, is that file moved
+    assert catalogue.is_behind("net-2") and not catalogue.is_behind("timbre-1")
+    catalogue.mark_missing([2])
+    catalogue.record_failure(SilentError(Path("/m/3.mp3"), "silent now"), size=1, mtime_ns=1)
+    record(catalogue, analysis("/m/4.mp3", 4, model_id="net-2", vector=[1, 2]))
+    assert [one.track_id for one in catalogue.iterate_unheard("net-2", page=2)] == [1, 5, 6, 7]
+    assert catalogue.count_unheard("net-2") == 4
+    assert catalogue.tracks_heard() == {"timbre-1": 6, "net-2": 1}
+    for number in (1, 5, 6, 7):
+        assert catalogue.is_behind("net-2")
+        record(catalogue, analysis(f"/m/{number}.mp3", number, model_id="net-2", vector=[1, 2]))
+    assert not catalogue.is_behind("net-2") and catalogue.count_unheard("net-2") == 0
+    record(catalogue, analysis("/m/new.mp3", 9, model_id="net-2", vector=[1, 2]))
+    assert catalogue.is_behind("timbre-1") and not catalogue.is_behind("net-2")
+
+
+def test_a_model_that_is_forgotten_takes_all_it_heard_along(catalogue: Catalogue) -> None:
+    catalogue.register_model(model("net-2", dimension=2))
+    heard = Passages(np.array([7.5], np.float32), np.ones((1, 2), np.float32))
+    for number in (1, 2):
+        record(catalogue, analysis(f"/m/{number}.mp3", number))
+        one = analysis(f"/m/{number}.mp3", number, model_id="net-2", vector=[1, 2])
+        record(catalogue, dataclasses.replace(one, passages=heard))
+    assert catalogue.passages("net-2", [1])
+    before = catalogue.generation()
+    assert catalogue.forget_model("net-2") == 2
+    assert [one.id for one in catalogue.models()] == ["timbre-1"] and catalogue.tracks_heard() == {"timbre-1": 2}
+    assert catalogue.passages("net-2", [1]) == {} and catalogue.generation() > before and catalogue.check() == []
+    with pytest.raises(UnknownNameError, match=r"net-2.*timbre-1"):
+        catalogue.forget_model("net-2")
 
 
 def test_a_model_without_tags_gives_no_probabilities(catalogue: Catalogue) -> None:

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import hypothesis.strategies as st
 import numpy as np
@@ -29,6 +30,7 @@ from soundkin.errors import (
     SilentError,
 )
 from soundkin.excerpts import Passages
+from soundkin.model import Space
 from soundkin.tags import Tags
 
 NOW = schema.SCHEMA_VERSION
@@ -166,8 +168,30 @@ def test_opening_runs_the_migrations(place: Path, monkeypatch: pytest.MonkeyPatc
         Catalogue.open(place)
 
 
+TO_VERSION_2 = """
+    ALTER TABLE models DROP COLUMN source; ALTER TABLE models DROP COLUMN space; ALTER TABLE models DROP COLUMN card;
+    UPDATE meta SET value = 2 WHERE key = 'schema_version';
+"""
+
+
+def test_a_library_of_version_2_learns_where_its_models_come_from_when_they_are_loaded(place: Path) -> None:
+    execute(place, TO_VERSION_2)
+    model = SimpleNamespace(
+        id="net", name="net", version="1", space=Space(2), tags=(), source="/m/\udcff.onnx", card={"licence": "MIT"}
+    )
+    with Catalogue.open(place) as catalogue:
+        (stored,) = catalogue.models()
+        assert (stored.source, stored.space, stored.card, stored.vectors) == (None, None, {}, 3)
+        catalogue.register_model(model)
+        before = catalogue.generation()
+        catalogue.register_model(model)
+        (stored,) = catalogue.models()
+        assert (stored.source, stored.card, stored.vectors) == ("/m/\udcff.onnx", {"licence": "MIT"}, 3)
+        assert stored.space == Space(2).as_json() and catalogue.generation() == before
+
+
 def test_a_library_of_version_1_gets_room_for_passages(place: Path) -> None:
-    execute(place, "DROP TABLE passages; UPDATE meta SET value = 1 WHERE key = 'schema_version'")
+    execute(place, f"{TO_VERSION_2} DROP TABLE passages; UPDATE meta SET value = 1 WHERE key = 'schema_version'")
     with Catalogue.open(place) as catalogue:
         assert [t.id for t in catalogue.list_tracks()] == [1, 2, 3]
         assert catalogue.passages("net", [1, 2, 3]) == {} and catalogue.check() == []

@@ -8,11 +8,13 @@ models lie side by side.
     schema.py     tables, how paths are stored, versions
     database.py   opening the file; what the database says, as a LibraryError
     reading.py    queries, as functions of a connection
+    heard.py      which model has heard what
     passages.py   the excerpts of a track, packed small
     writing.py    storing one analysed file, as a function of a connection
     store.py      Catalogue: each method one transaction
 """
 
+from soundkin.catalogue.heard import Unheard
 from soundkin.catalogue.records import Columns, Failure, KnownFile, Outcome, Statistics, StoredModel, Track
 from soundkin.catalogue.schema import SCHEMA_VERSION, absolute, fold
 from soundkin.catalogue.store import Catalogue, default_path
@@ -27,6 +29,7 @@ __all__ = [
     "Statistics",
     "StoredModel",
     "Track",
+    "Unheard",
     "absolute",
     "default_path",
     "fold",

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy import Connection, func, select
 
-from soundkin.catalogue.records import Columns, Failure, KnownFile, Statistics, StoredModel, Track
+from soundkin.catalogue.heard import vector_counts
+from soundkin.catalogue.records import Columns, Failure, KnownFile, Statistics, Track
 from soundkin.catalogue.schema import (
     SCHEMA_VERSION,
     TAG_COLUMNS,
@@ -175,28 +176,6 @@ def columns(connection: Connection) -> Columns:
 
 
 # --- what was heard --------------------------------------------------------------------------------------------------
-
-
-def list_models(connection: Connection) -> list[StoredModel]:
-    """The models that were registered, and how many recordings each has heard."""
-    counts = vector_counts(connection)
-    return [
-        StoredModel(
-            r.id,
-            r.name,
-            r.version,
-            r.dimension,
-            tuple((label, category) for label, category in json.loads(r.tags)),
-            counts.get(r.id, 0),
-        )
-        for r in connection.execute(select(models).order_by(models.c.id))
-    ]
-
-
-def vector_counts(connection: Connection) -> dict[str, int]:
-    """Model id: number of recordings it has heard."""
-    rows = connection.execute(select(vectors.c.model_id, func.count()).group_by(vectors.c.model_id))
-    return {model_id: count for model_id, count in rows}
 
 
 def all_vectors(connection: Connection, model_id: str) -> tuple[npt.NDArray[np.int64], FloatArray]:

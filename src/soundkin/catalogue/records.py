@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +80,12 @@ class StoredModel:
     dimension: int
     tags: tuple[tuple[str, str], ...]
     """(label, category) of each."""
+    source: str | None
+    """Name of the built-in model, or absolute path of the file, that it came from; None where that is not known."""
+    space: str | None
+    """As `model.Space.as_json` writes it; None where that is not known."""
+    card: Mapping[str, Any]
+    """What it says of itself; may be empty."""
     vectors: int
     """Number of recordings it has heard."""
 

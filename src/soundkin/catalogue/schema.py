@@ -32,7 +32,7 @@ from sqlalchemy import (
 
 from soundkin.errors import InputError, LibraryCorruptError, NewerSchemaError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # --- text ------------------------------------------------------------------------------------------------------------
 
@@ -155,6 +155,10 @@ models = Table(
     Column("version", Text, nullable=False),
     Column("dimension", Integer, nullable=False),
     Column("tags", Text, nullable=False),  # JSON: [[label, category], …]
+    # what is needed when its file is no more at hand; empty for models that were registered before version 3
+    Column("source", AnyText),  # a built-in model's name, or the path of its file
+    Column("space", Text),  # JSON: how its vectors are compared
+    Column("card", AnyText),  # JSON: what it says of itself
 )
 
 vectors = Table(
@@ -203,7 +207,13 @@ def _add_passages(connection: Connection) -> None:
     passages.create(connection)
 
 
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _add_passages}
+def _add_model_columns(connection: Connection) -> None:
+    """2 to 3: a model registered before fills them in when it is loaded next."""
+    for column in ("source", "space", "card"):
+        connection.execute(sa.text(f"ALTER TABLE models ADD COLUMN {column} TEXT"))
+
+
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _add_passages, 2: _add_model_columns}
 """From a schema version to the change that leads to the next one."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -15,7 +14,8 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam, select
 
-from soundkin.catalogue import database, passages, reading, schema, writing
+from soundkin.catalogue import database, heard, passages, reading, schema, writing
+from soundkin.catalogue.heard import Unheard
 from soundkin.catalogue.records import Columns, Failure, KnownFile, Outcome, Statistics, StoredModel, Track
 from soundkin.catalogue.schema import absolute
 from soundkin.contentset import ContentSet
@@ -96,28 +96,33 @@ class Catalogue:
 
     def register_model(self, model: Model) -> None:
         """Make `model` known; must come before its first `record`."""
-        known = select(schema.models.c.id).where(schema.models.c.id == model.id)
         with self._read() as connection:
-            if connection.scalar(known):
+            if heard.is_registered(connection, model):
                 return
         with self._write() as connection:
-            if not connection.scalar(known):
-                tags = json.dumps([[tag.label, tag.category] for tag in model.tags], ensure_ascii=False)
-                connection.execute(
-                    schema.models.insert().values(
-                        id=model.id,
-                        name=model.name,
-                        version=model.version,
-                        dimension=model.space.dimension,
-                        tags=tags,
-                    )
-                )
+            heard.register(connection, model)
 
     def contents_with_vector(self, model_id: str) -> ContentSet:
         """Identities of every content that the model has heard; compact, for worker processes."""
-        heard = select(schema.vectors.c.content_id).where(schema.vectors.c.model_id == model_id)
+        contents = select(schema.vectors.c.content_id).where(schema.vectors.c.model_id == model_id)
         with self._read() as connection:
-            return ContentSet(connection.scalars(heard))
+            return ContentSet(connection.scalars(contents))
+
+    def count_unheard(self, model_id: str) -> int:
+        """How many recordings that model has still to hear; those of missing and of failed files are left out."""
+        with self._read() as connection:
+            return heard.count_unheard(connection, model_id)
+
+    def iterate_unheard(self, model_id: str, *, page: int = 200) -> Iterator[Unheard]:
+        """The tracks that model has still to hear, by id, as the library is when each `page` of them is read."""
+        after = -1
+        while True:
+            with self._read() as connection:
+                found = heard.unheard(connection, model_id, after=after, limit=page)
+            if not found:
+                return
+            yield from found
+            after = found[-1].track_id
 
     def record(self, analysis: Analysis, *, size: int, mtime_ns: int) -> Outcome:
         """Store one analysed file, all of it or nothing; `size` (bytes) and `mtime_ns` are what the file had then.
@@ -256,7 +261,24 @@ class Catalogue:
     def models(self) -> list[StoredModel]:
         """The models that were registered, and how many recordings each has heard."""
         with self._read() as connection:
-            return reading.list_models(connection)
+            return heard.list_models(connection)
+
+    def tracks_heard(self) -> dict[str, int]:
+        """Model id: number of tracks that are not missing and that it has heard."""
+        with self._read() as connection:
+            return heard.tracks_heard(connection)
+
+    def is_behind(self, model_id: str) -> bool:
+        """Has another model heard a track that this one has not? Missing tracks and those that failed do not count."""
+        with self._read() as connection:
+            return heard.is_behind(connection, model_id)
+
+    def forget_model(self, model_id: str) -> int:
+        """Delete a model and all that it heard; how many recordings that was. Raises UnknownNameError."""
+        with self._write() as connection:
+            count = heard.forget(connection, model_id)
+            writing.raise_generation(connection)
+        return count
 
     def vectors(self, model_id: str) -> tuple[npt.NDArray[np.int64], FloatArray]:
         """ids (n,) int64 ascending and raw embeddings (n, d) float32 of the tracks that are not missing.
