@@ -1,0 +1,436 @@
+"""Every figure of a neural model, beside the published taggers that it learned from.
+
+    python benchmarks/neural_model.py --model FILE|NAME [--teachers FILE…] [--music FOLDER] [--gtzan FOLDER]
+        [--cache FOLDER] [--only albums genres speed itself tags] [--read]
+
+--music is what benchmarks/music.py filled: the tracks of at least 30 s of its evaluation albums are the dev
+soundtracks, those of whatever albums are there are all albums. --gtzan is a folder for the lab's dataset gtzan-clips;
+of its filtered split the training part teaches the classifier, the validation part is asked about, and the test part
+is never touched. What was heard is kept in --cache by model, plan and content of the file, so that teachers hear it
+once. Intervals are 95 % bootstrap intervals over tracks, or over artists of GTZAN clips. Where several models are
+compared, only files that all of them could hear count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import dataclasses
+import functools
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import machine  # first: it sets the number of threads
+
+# isort: split
+import av
+import numpy as np
+
+import music
+from neural_figures import (
+    agreement,
+    find_themselves,
+    genre_outcomes,
+    index_of,
+    mean_of_teachers,
+    merged_tags,
+    top_tags,
+    vocabulary_of,
+)
+from precision import SHORTEST, duration, hits_at, interval
+from soundkin.analysis import analyse
+from soundkin.audio import read_info
+from soundkin.excerpts import ExcerptPlan
+from soundkin.files import replacing
+from soundkin.lab.cache import for_each_clip
+from soundkin.lab.dataset import Dataset
+from soundkin.lab.datasets import load_dataset
+from soundkin.lab.metrics import bootstrap_interval, paired_difference
+from soundkin.model import Model, load_model
+
+QUESTIONS = ("albums", "genres", "speed", "itself", "tags")
+FORMS = ("mp3", "quieter", "first half", "second half")
+"""What becomes of a track that looks for itself."""
+BIT_RATE = 64_000
+GAIN = 10 ** (-12 / 20)
+
+
+# --- hearing --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Half(ExcerptPlan):
+    """The same plan for one half of a track, as if the file had been cut there."""
+
+    second: bool = False
+
+    def windows(self, duration: float) -> list[tuple[float, float]]:
+        half = duration / 2
+        return [(start + self.second * half, seconds) for start, seconds in ExcerptPlan.windows(self, half)]
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(name: str) -> Model:
+    return load_model(name)
+
+
+def hear(path: Path, *, model: str, form: str, folder: Path) -> np.ndarray:
+    """Vector and tag probabilities of one file, side by side, (d + labels,) float32; `form` '' or one of FORMS."""
+    loaded = _loaded(model)
+    plan = loaded.excerpts
+    if form == "mp3":
+        path = as_mp3(path, folder)
+    elif form == "quieter":
+        loaded = quieter(loaded)
+    elif form:
+        plan = Half(plan.count, plan.seconds, second=form.startswith("second"))
+    heard = analyse(path, model=loaded, excerpts=plan)
+    return np.concatenate([part for part in (heard.vector, heard.tags) if part is not None])
+
+
+def quieter(model: Model) -> Model:
+    """The model, hearing everything 12 dB quieter."""
+    other: Any = copy.copy(model)
+    other.hear = lambda y: model.hear(y * np.float32(GAIN))
+    return other
+
+
+def as_mp3(path: Path, folder: Path) -> Path:
+    """The track as an mp3 of 64 kbit/s in `folder`, encoded where it is not there yet."""
+    target = folder / f"{read_info(path).content_id}.mp3"
+    if target.exists():
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path)) as source, replacing(target) as file, av.open(file, "w", format="mp3") as out:
+        heard = source.streams.best("audio").codec_context
+        rates = [rate for rate in (44100, 48000, 32000, 22050, 24000, 16000) if rate == heard.sample_rate]
+        layout = "mono" if heard.layout.nb_channels == 1 else "stereo"
+        stream = out.add_stream("libmp3lame", rate=rates[0] if rates else 44100, layout=layout)
+        stream.bit_rate = BIT_RATE
+        for frame in source.decode(audio=0):
+            frame.pts = None
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return target
+
+
+def _tell(what: str, done: int, total: int, seconds: float | None = None) -> None:
+    if seconds is None and done % 20:
+        return
+    print(f"{what}: {done} of {total}" + (f", {seconds:.0f} s" if seconds is not None else ""), file=sys.stderr)
+
+
+class Ears:
+    """What models heard of files, each heard once."""
+
+    def __init__(self, cache: Path | None, scratch: Path, workers: int | None) -> None:
+        self.cache, self.scratch, self.workers = cache, scratch, workers
+        self._heard: dict[tuple[str, str], dict[Path, Any]] = {}
+
+    def listen(self, name: str, model: Model, files: Sequence[Path], form: str = "") -> None:
+        """Hear what was not heard yet."""
+        known = self._heard.setdefault((model.id, form), {})
+        missing = [file for file in files if file not in known]
+        if not missing:
+            return
+        began = time.monotonic()
+        found = for_each_clip(
+            missing,
+            functools.partial(hear, model=name, form=form, folder=(self.cache or self.scratch) / "mp3"),
+            folder=self.cache,
+            key=f"neural-model 1 {model.id} {model.excerpts} {form}",
+            workers=self.workers,
+            time_limit=1200.0,
+            progress=functools.partial(_tell, f"{model.id} {form}".strip()),
+        )
+        _tell(f"{model.id} {form}".strip(), len(found), len(found), time.monotonic() - began)
+        for row in found.values():
+            if isinstance(row, Exception):
+                print(f"left out: {row}", file=sys.stderr)
+        known |= found
+
+    def could(self, models: Sequence[Model], files: Sequence[Path], forms: Sequence[str] = ("",)) -> list[Path]:
+        """The files that all of these models could hear in all of these forms."""
+        rows = [self._heard[model.id, form] for model in models for form in forms]
+        return [file for file in files if not any(isinstance(row[file], Exception) for row in rows)]
+
+    def vectors(self, model: Model, files: Sequence[Path], form: str = "") -> np.ndarray:
+        """(files, d)"""
+        rows = self._heard[model.id, form]
+        return np.stack([rows[file][: model.space.dimension] for file in files])
+
+    def tags(self, model: Model, files: Sequence[Path]) -> np.ndarray:
+        """(files, merged) probabilities; NaN for tags that the model does not tell."""
+        return merged_tags(model.name, [tag.label for tag in model.tags], self.own_tags(model, files))
+
+    def own_tags(self, model: Model, files: Sequence[Path]) -> np.ndarray:
+        """(files, labels) probabilities."""
+        rows = self._heard[model.id, ""]
+        return np.stack([rows[file][model.space.dimension :] for file in files])
+
+
+# --- tables ---------------------------------------------------------------------------------------------------------
+
+
+def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *notes: str) -> None:
+    """Print a Markdown table, and what is to be said below it."""
+    print(f"\n### {title}\n\n| {' | '.join(header)} |\n|{'---|' * len(header)}")
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
+    for note in notes:
+        print(f"\n{note}")
+    print(flush=True)
+
+
+def show_albums(title: str, files: Sequence[Path], ears: Ears, model: Model, teachers: Sequence[Model]) -> None:
+    """Same-album precision at 5, and hubness; protocol of precision.py."""
+    files = ears.could([model, *teachers], files)
+    albums = np.array([file.parent.name for file in files])
+    chance = np.mean([(np.sum(albums == album) - 1) / (len(albums) - 1) for album in albums])
+    found: dict[str, list[tuple[np.ndarray, float]]] = {}
+    for one in (model, *teachers):
+        vectors = ears.vectors(one, files)
+        spaces = (
+            one.space,
+            dataclasses.replace(one.space, standardise=True, mutual_proximity=False),
+            dataclasses.replace(one.space, mutual_proximity=True),
+        )
+        indexes = [index_of(vectors, space) for space in spaces]
+        found[one.id] = [hits_at(index.similarities(index.vectors), albums) for index in indexes]
+    rows = [[id, *(f"{interval(hits)}, {skewness:.2f}" for hits, skewness in ways)] for id, ways in found.items()]
+    rows[0][0] = f"**{rows[0][0]}**"
+    notes = [f"Chance {chance:.3f}. After each figure the skewness of 5-occurrence (hubness)."]
+    if teachers:
+        name, hits = max(
+            (
+                (f"{one.id}, {how}", found[one.id][i][0])
+                for one in teachers
+                for i, how in enumerate(("own", "z-scored"))
+            ),
+            key=lambda row: row[1].mean(),
+        )
+        gain = interval(found[model.id][0][0] - hits)
+        notes.append(f"Best teacher: {name}, {interval(hits)}; {model.id} more by {gain}, paired.")
+    header = ("model", "as its file says", "z-scored", "with mutual proximity")
+    table(f"Same-album precision at 5, {len(files)} tracks, {title}", header, rows, *notes)
+
+
+def show_genres(dataset: Dataset, ears: Ears, model: Model, teachers: Sequence[Model]) -> None:
+    """GTZAN clips by embedding and shrinkage LDA."""
+    kept = set(ears.could([model, *teachers], paths_of(dataset)))
+    dataset = dataset.take(i for i, clip in enumerate(dataset.clips) if clip.path in kept)
+    paths = paths_of(dataset)
+    found = {one.id: genre_outcomes(ears.vectors(one, paths), dataset) for one in (model, *teachers)}
+    best = max((one.id for one in teachers), key=lambda id: found[id].accuracy, default=None)
+    rows = []
+    for id, outcomes in found.items():
+        against = paired_difference(outcomes, found[best]) if best not in (None, id) else None
+        rows.append([f"**{id}**" if id == model.id else id, str(bootstrap_interval(outcomes)), str(against or "–")])
+    title = f"GTZAN, filtered train to valid, {len(found[model.id].ids)} clips asked about, embedding and shrinkage LDA"
+    table(title, ("model", "accuracy", f"more than {best or 'the best teacher'}, paired"), rows)
+
+
+def show_speed(models: Sequence[Model]) -> None:
+    """Size, and processor milliseconds for 30 s of audio, one thread."""
+    rows = []
+    for model in models:
+        path = Path(getattr(model, "_path", ""))
+        size = f"{path.stat().st_size / 1e6:.2f}" if path.is_file() else "–"
+        rows.append([model.id, size, parameters(path) if path.is_file() else "–", *clocked(model)])
+    header = ("model", "MB", "parameters", "network, ms for 30 s", "with log-mel, ms for 30 s")
+    table("Size and speed, ONNX Runtime, one thread", header, rows, "Milliseconds are processor time, the median.")
+
+
+def parameters(path: Path) -> str:
+    """Numbers in the file's tensors, front-end constants and folded ones included."""
+    try:
+        import onnx
+    except ImportError:
+        return "–"
+    tensors = onnx.load(str(path)).graph.initializer
+    kinds = {onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL}
+    return f"{sum(int(np.prod(t.dims)) for t in tensors if t.data_type not in kinds):,}"
+
+
+def clocked(model: Model, *, seconds: float = 30.0, patience: float = 4.0) -> tuple[str, str]:
+    """Median processor milliseconds of the network alone, and of `hear`, for `seconds` of noise."""
+    y = (0.1 * np.random.default_rng(0).standard_normal(round(seconds * model.sr))).astype(np.float32)
+    inside = 0.0
+    timed: Any = copy.copy(model)
+
+    def run(segments: np.ndarray) -> np.ndarray:
+        nonlocal inside
+        began = time.process_time()
+        rows = model.run(segments)  # type: ignore[attr-defined]
+        inside += time.process_time() - began
+        return rows
+
+    timed.run = run
+    network, whole = [], []
+    timed.hear(y)
+    ends = time.monotonic() + patience
+    while len(whole) < 3 or (len(whole) < 200 and time.monotonic() < ends):
+        inside, began = 0.0, time.process_time()
+        timed.hear(y)
+        whole.append(1000 * (time.process_time() - began))
+        network.append(1000 * inside)
+    return (f"{np.median(network):.1f}" if max(network) else "–"), f"{np.median(whole):.1f}"
+
+
+def show_itself(files: Sequence[Path], ears: Ears, models: Sequence[Model]) -> None:
+    """A song in another form looks for itself."""
+    rows = []
+    for model in models:
+        some = ears.could([model], files, ("", *FORMS))
+        for form, other, what, target in (
+            ("mp3", "", "64 kbit/s mp3 against the original", "≥ .98, ≥ 99 %"),
+            ("quieter", "", "−12 dB against the original", "≥ .99, ≥ 99 %"),
+            ("first half", "second half", "first half against second half", "≥ .85, ≥ 90 %"),
+        ):
+            found = find_themselves(ears.vectors(model, some, form), ears.vectors(model, some, other), model.space)
+            median, low = np.quantile(found.cosine, [0.5, 0.05])
+            right = interval(100 * found.first.astype(float)).replace(".000", "")
+            rows.append([model.id, what, f"{median:.4f} (5 % below {low:.3f})", right, target])
+    header = ("model", "a song against itself", "median cosine", "nearest is itself, %", "target")
+    table(f"A song against itself, {len(files)} dev tracks", header, rows)
+
+
+def show_agreement(title: str, files: Sequence[Path], ears: Ears, model: Model, teachers: Sequence[Model]) -> None:
+    """Tags against the mean of the teachers."""
+    files = ears.could([model, *teachers], files)
+    told: dict[str, list[np.ndarray]] = {}
+    for one in teachers:
+        vocabulary = vocabulary_of(one.name, [tag.label for tag in one.tags])
+        if vocabulary is None:
+            raise SystemExit(f"{one.id} tells the tags of no published tagger: it is no teacher of tags")
+        told.setdefault(vocabulary, []).append(ears.own_tags(one, files))
+    means = [mean_of_teachers(told, logits=logits) for logits in (False, True)]
+    rows, notes = [], []
+    for one in (model, *teachers):
+        ours = ears.tags(one, files)
+        both = [agreement(ours, mean) for mean in means]
+        if both[0] is None:
+            rows.append([one.id, "0", "none of its tags is one of theirs", ""])
+            continue
+        rows.append([one.id, str(len(both[0].labels)), *map(str, both)])
+        if one is model:
+            order = np.argsort(both[0].per_tag)
+            for word, some in (("Worst", order[:5]), ("Best", order[:-6:-1])):
+                listed = ", ".join(f"{both[0].labels[i]} {both[0].per_tag[i]:.2f}" for i in some)
+                notes.append(f"{word} tags of {one.id}: {listed}.")
+    rows[0][0] = f"**{rows[0][0]}**"
+    header = ("model", "tags", "Spearman, mean of probabilities", "Spearman, mean of logits")
+    counts = ", ".join(f"{len(some)} of {name}" for name, some in told.items())
+    table(f"Tag agreement with the mean of the teachers ({counts}), {len(files)} {title}", header, rows, *notes)
+
+
+def show_reading(files: Sequence[Path], clips: Dataset | None, ears: Ears, model: Model) -> None:
+    """The tags, for a person who knows the music."""
+    labels = [tag.label for tag in model.tags]
+    files = ears.could([model], files)
+    if files:
+        rows = zip(files, ears.own_tags(model, files), strict=True)
+        lines = [[f"{file.parent.name}/{file.stem}", top_tags(row, labels)] for file, row in rows]
+        table(f"What {model.id} reads in the dev soundtracks", ("track", "tags"), lines)
+    if clips is None:
+        return
+    there = set(ears.could([model], paths_of(clips)))
+    heard = {
+        genre: [clip.path for clip in clips.clips if clip.label == genre and clip.path in there]
+        for genre in clips.labels
+    }
+    means = {genre: ears.own_tags(model, some).mean(axis=0) for genre, some in heard.items() if some}
+    everywhere = np.mean(list(means.values()), axis=0)
+    lines = [
+        [f"{genre} ({len(heard[genre])})", top_tags(row, labels, n=6), top_tags(row - everywhere, labels, n=6)]
+        for genre, row in means.items()
+    ]
+    header = ("genre (clips)", "tags, mean probability", "more than in the other genres")
+    table(f"What {model.id} reads in the validation clips of GTZAN", header, lines)
+    place = {label: i for i, label in enumerate(labels)}
+    columns = [name for name in ("hip hop" if genre == "hiphop" else genre for genre in means) if name in place]
+    cells = [[genre, *(f"{row[place[name]]:.2f}" for name in columns)] for genre, row in means.items()]
+    table("Genre by genre: mean probability of the genres' own tags", ("GTZAN genre", *columns), cells)
+
+
+# --- the program ----------------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, help="a model file, or a built-in model's name")
+    parser.add_argument("--teachers", nargs="+", default=[], metavar="FILE", help="model files of published taggers")
+    parser.add_argument("--music", type=Path, help="what benchmarks/music.py filled")
+    parser.add_argument("--gtzan", type=Path, help="GTZAN clips: audio/, splits/, artists_sturm2012.txt")
+    parser.add_argument("--cache", type=Path, help="keep what was heard, and the mp3s, here")
+    parser.add_argument("--workers", type=int, help="processes that hear (one a core; 0: none)")
+    parser.add_argument("--only", nargs="+", default=QUESTIONS, choices=QUESTIONS, metavar="QUESTION")
+    parser.add_argument("--itself-too", action="store_true", help="the teachers, too, hear songs against themselves")
+    parser.add_argument("--read", action="store_true", help="also print the tags of each dev track and GTZAN genre")
+    arguments = parser.parse_args()
+    print(machine.describe())
+    with tempfile.TemporaryDirectory() as scratch:
+        report(arguments, Ears(arguments.cache, Path(scratch), arguments.workers))
+
+
+def report(arguments: argparse.Namespace, ears: Ears) -> None:
+    """Hear all that is needed, then print the tables."""
+    asked = set(arguments.only) | ({"reading"} if arguments.read else set())
+    models = {name: load_model(name) for name in dict.fromkeys([arguments.model, *arguments.teachers])}
+    model, teachers = models[arguments.model], [models[name] for name in arguments.teachers]
+    dev, everything = albums_of(arguments.music) if arguments.music and asked - {"genres", "speed"} else ([], [])
+    clips = load_dataset("gtzan-clips", arguments.gtzan) if arguments.gtzan else None
+    valid = clips.take(rows_of(clips, "valid")) if clips is not None else None
+    files = list(everything if "albums" in asked else dev)
+    if clips is not None and asked & {"genres", "tags", "reading"}:
+        files += paths_of(clips if "genres" in asked else valid)
+    for name, one in models.items():
+        ears.listen(name, one, files)
+        for form in FORMS if "itself" in asked and (one is model or arguments.itself_too) else ():
+            ears.listen(name, one, dev, form)
+    machine.use_one_core()
+    if dev and "albums" in asked:
+        show_albums("dev soundtracks", dev, ears, model, teachers)
+        if len(everything) > len(dev):
+            show_albums("all albums", everything, ears, model, teachers)
+    if clips is not None and "genres" in asked:
+        show_genres(clips, ears, model, teachers)
+    if "speed" in asked:
+        show_speed(list(models.values()))
+    if dev and "itself" in asked:
+        show_itself(dev, ears, [model, *(teachers if arguments.itself_too else ())])
+    if teachers and "tags" in asked:
+        for title, some in (("dev soundtracks", dev), ("validation clips of GTZAN", paths_of(valid))):
+            if some:
+                show_agreement(title, some, ears, model, teachers)
+    if arguments.read and model.tags:
+        show_reading(dev, valid, ears, model)
+
+
+def albums_of(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The tracks of at least 30 s of the dev albums, and of all albums that are there."""
+    everything = [file for file in music.tracks(folder, music.EVALUATION + music.TUNING) if duration(file) >= SHORTEST]
+    dev = [file for file in everything if file.parent.name in music.EVALUATION]
+    if not dev:
+        raise SystemExit(f"no music in {folder}: python benchmarks/music.py {folder}")
+    return dev, everything
+
+
+def rows_of(clips: Dataset, part: str) -> list[int]:
+    """The clips of one part of the filtered split."""
+    ids = set(clips.parts["filtered"][part])
+    return [i for i, id in enumerate(clips.ids) if id in ids]
+
+
+def paths_of(clips: Dataset | None) -> list[Path]:
+    """The clips' files."""
+    return [] if clips is None else [clip.path for clip in clips.clips if clip.path is not None]
+
+
+if __name__ == "__main__":
+    main()
