@@ -106,7 +106,16 @@ ALL = set(TRACKS)
         ("tag:JAZZ > .3", {"so what", "blue", "guest"}),
         ("tag:jazz<0.3", {"nacht"}),
         ("tag:jazz>0", {"so what", "blue", "guest", "night"}),
-        ("tag:R&B > soul>0.4", ALL - {"bare"}),
+        ("tag:jazz>=0.31", {"so what", "blue", "guest"}),
+        ("tag:jazz>0.31", {"so what", "guest"}),
+        ("tag:jazz<=0.3", {"night", "nacht"}),
+        ("tag:jazz<=1", ALL - {"bare"}),
+        ("tag:jazz>=0", ALL - {"bare"}),
+        ('tag:"jazz" >= 0.6', {"so what", "guest"}),
+        ("tag:jazz", {"so what", "guest"}),  # at least 0.5: one and a half times the mean is more
+        ('tag:"R&B > soul">0.4', ALL - {"bare"}),
+        ('tag:"R&B > soul"', ALL - {"bare"}),
+        ("tag:r  b  SOUL>=0.5", ALL - {"bare"}),
     ],
 )
 def test_what_a_filter_accepts(catalogue, index, text, expected):
@@ -157,8 +166,14 @@ def test_no_filters_are_no_mask(catalogue, index):
         "year:-",
         "year:1999-1990",
         "year:1990.5",
-        "tag:jazz",
+        "tag:",
+        'tag:""',
+        'tag:"jazz',
         "tag:jazz=0.3",
+        "tag:jazz=>0.3",
+        "tag:jazz>",
+        "tag:R&B > soul",
+        "tag:R&B > soul>0.4",
         "tag:>0.3",
         "tag:jazz>1.5",
         "tag:jazz>-1",
@@ -176,9 +191,30 @@ def test_an_unknown_field_is_answered_with_those_there_are(catalogue, index):
         filters.mask(catalogue, index, only=["gender:jazz"])
 
 
-def test_an_unknown_tag_is_answered_with_those_there_are(catalogue, index):
-    with pytest.raises(UnknownNameError, match="'jaz'; there are: Jazz, R&B > soul"):
+def test_an_unknown_tag_is_answered_with_those_of_a_like_name(catalogue, index):
+    with pytest.raises(UnknownNameError, match=r"'jaz'; there is: Jazz .*soundkin tags SEED --all"):
         filters.mask(catalogue, index, only=["tag:jaz>0.1"])
+    with pytest.raises(UnknownNameError, match="'techno'; there is: Jazz, R&B > soul"):
+        filters.mask(catalogue, index, only=["tag:techno"])
+
+
+def test_each_tag_is_a_field_of_its_own(catalogue, index):
+    assert names(catalogue, index, only=["tag:jazz>0.5", "tag:jazz<0.1"]) == {"so what", "guest", "nacht"}
+    assert names(catalogue, index, only=["tag:jazz>0.1", 'tag:"R&B > soul"<0.2']) == set()
+    assert names(catalogue, index, only=["tag:jazz>0.1", 'tag:"R&B > soul"'], exclude=["tag:jazz"]) == {"night", "blue"}
+
+
+def test_a_tag_alone_takes_the_songs_that_stand_out(tmp_path):
+    with Catalogue.open(tmp_path / "library.db") as catalogue:
+        library = SmallLibrary(catalogue, tags=["rare", "common", "everywhere"])
+        for number in range(10):
+            heard = [0.09 if number else 0.11, 0.1 + 0.05 * number, 0.9 - 0.06 * number]
+            library.add(str(number), [1, 0, 0], probabilities=heard)
+        index = library.index()
+        np.testing.assert_allclose(index.tag_means, [0.092, 0.325, 0.63], atol=1e-6)
+        assert names(catalogue, index, only=["tag:rare"]) == set()  # less than 1.5 times the mean
+        assert names(catalogue, index, only=["tag:common"]) == {"8", "9"}  # 0.4875 and more
+        assert names(catalogue, index, only=["tag:everywhere"]) == set("0123456")  # 0.5 and more
 
 
 def test_tags_of_a_model_that_gives_none_are_refused(tmp_path):

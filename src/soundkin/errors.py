@@ -3,6 +3,7 @@
     SoundkinError
     ├── InputError (also ValueError)   an argument that cannot be used
     │   ├── UnknownNameError           a name that is in no registry; lists the names there are
+    │   │   └── UnknownTagError        a tag that the model does not tell; lists those of a like name
     │   ├── DatasetError               a dataset that is missing, incomplete or of the wrong form
     │   ├── ExperimentError            an experiment file, a run folder or a setting that cannot be used
     │   ├── SeedError                  no track, or several, answer to a seed
@@ -57,6 +58,20 @@ class UnknownNameError(InputError):
 
     def __str__(self) -> str:
         return f"unknown {self.what} {self.name!r}; there are: {', '.join(self.known) or 'none'}"
+
+
+class UnknownTagError(UnknownNameError):
+    """A tag that the model does not tell; `near` are the tags of a like name, which may be none."""
+
+    def __init__(self, name: str, known: Iterable[str], near: Iterable[str] = ()) -> None:
+        super().__init__("tag of this model", name, known)
+        self.near = tuple(near)
+        self.args = (name, self.known, self.near)
+
+    def __str__(self) -> str:
+        few = self.near or (self.known if len(self.known) <= 12 else ())
+        hint = f"there is: {', '.join(few)}" if few else f"it has {len(self.known)} others"
+        return f"unknown tag of this model {self.name!r}; {hint} (`soundkin tags SEED --all` shows every one)"
 
 
 class DatasetError(InputError):

@@ -3,10 +3,12 @@
     FIELD:TEXT        genre, artist, album, title, path   a part of it, or all of it where TEXT has * or ?
     duration:RANGE    seconds or m:ss                     2:00-6:00, -90, 600-
     year:RANGE                                            1990-1999, -1970, 1984
-    tag:LABEL>NUMBER  a tag of the model                  tag:jazz>0.3, tag:vocal<0.1
+    tag:LABEL         a tag of the model                  tag:jazz, tag:"female vocals"
+    tag:LABEL>NUMBER  and how probable it is; < >= <=     tag:jazz>0.3, tag:piano<=0.1
 
 Upper and lower case are one in text, so are letters with and without accents. `path:` also takes everything inside
-the folder of that name. A track that lacks what is asked for matches nothing.
+the folder of that name. `tag:jazz` takes what stands out here: see `modeltags.thresholds`. A track that lacks what is
+asked for matches nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ import numpy.typing as npt
 from soundkin.catalogue import absolute, fold
 from soundkin.errors import InputError, UnknownNameError
 from soundkin.files import read_cache, write_cache
-from soundkin.index import BoolArray, Index, IntArray
+from soundkin.index import BoolArray, FloatArray, Index, IntArray
+from soundkin.modeltags import find_label, tag_columns, thresholds
 
 if TYPE_CHECKING:
     from soundkin.catalogue import Catalogue, Columns
@@ -56,12 +59,15 @@ _RULES = {
     "duration": "duration:FROM-TO in seconds or m:ss, where either end may be left out: 2:00-6:00, -90, 600-",
     "year": "year:FROM-TO, where either end may be left out, or one year: 1990-1999, -1970, 1984",
 }
-_TAG = re.compile(r"(.+?)\s*([<>])\s*(\d*\.?\d+)")
+_TAG = re.compile(r"""(?:"(?P<quoted>[^"]+)"|(?P<plain>[^"<>=]+?))\s*(?:(?P<sign>[<>]=?)\s*(?P<number>\d*\.?\d+))?""")
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One filter, understood: a `pattern`, or numbers from `low` to `high`, both included; `label` names a tag."""
+    """One filter, understood: a `pattern`, or numbers from `low` to `high`, both included.
+
+    `label` names a tag; without numbers, it is for the library to say from where on a song has that tag.
+    """
 
     field: str
     pattern: str = ""
@@ -104,13 +110,19 @@ def _number(text: str) -> float:
 
 def _parse_tag(value: str) -> Filter:
     match = _TAG.fullmatch(value)
-    if match is None or float(match[3]) > 1:
-        raise InputError(f"a tag filter is tag:LABEL>NUMBER or tag:LABEL<NUMBER, NUMBER from 0 to 1; not {value!r}")
-    # "more than" and "less than" as ranges with both ends included: the next number up, or down, in float32
-    limit = np.float32(match[3])
-    if match[2] == ">":
-        return Filter("tag", label=match[1], low=float(np.nextafter(limit, np.float32(2))))
-    return Filter("tag", label=match[1], high=float(np.nextafter(limit, np.float32(-1))))
+    if match is None or float(match["number"] or 0) > 1:
+        raise InputError(
+            "a tag filter is tag:LABEL, or tag:LABEL>NUMBER with > >= < or <= and a NUMBER from 0 to 1, and a label "
+            f"that has such signs itself stands in double quotes; not {value!r}"
+        )
+    label = match["quoted"] or match["plain"]
+    if not match["number"]:
+        return Filter("tag", label=label)
+    # ranges include both ends, so "more than" begins at the next number up in float32, and "less than" ends at the
+    # next one down
+    limit, sign = np.float32(match["number"]), match["sign"]
+    edge = float(limit if sign.endswith("=") else np.nextafter(limit, np.float32(2 if sign == ">" else -1)))
+    return Filter("tag", label=label, low=edge) if sign[0] == ">" else Filter("tag", label=label, high=edge)
 
 
 def mask(
@@ -118,15 +130,19 @@ def mask(
 ) -> BoolArray | None:
     """Which rows of the index may answer: (n,) bool, or None when there are no filters.
 
-    Several `only` of one field are alternatives, those of different fields must all hold; what matches any of
-    `exclude` is left out. Raises InputError for a filter that cannot be understood, or a tag the model does not have.
+    Several `only` of one field are alternatives, those of different fields must all hold, and each tag is a field of
+    its own, since a song has many. What matches any of `exclude` is left out. Raises InputError for a filter that
+    cannot be understood, or a tag the model does not have.
     """
     wanted, unwanted = [parse(text) for text in only], [parse(text) for text in exclude]
     if not wanted and not unwanted:
         return None
     allowed = np.ones(len(index), np.bool_)
-    for name in dict.fromkeys(one.field for one in wanted):
-        allowed &= np.logical_or.reduce([_matches(catalogue, index, one) for one in wanted if one.field == name])
+    groups: dict[tuple[str, str], list[Filter]] = {}
+    for one in wanted:
+        groups.setdefault((one.field, fold(one.label)), []).append(one)
+    for group in groups.values():
+        allowed &= np.logical_or.reduce([_matches(catalogue, index, one) for one in group])
     for one in unwanted:
         allowed &= ~_matches(catalogue, index, one)
     return allowed
@@ -183,7 +199,9 @@ class _Table:
 
     texts: dict[str, _Texts]
     numbers: dict[str, npt.NDArray[np.floating]]
-    """(n,) by field, or by 'tag:label'; NaN where there is none."""
+    """(n,) by field; NaN where there is none."""
+    tags: FloatArray | None = None
+    """(labels, n) float32, read when the first filter asks for it."""
     answers: dict[Filter, BoolArray] = field(default_factory=dict)
 
 
@@ -251,8 +269,10 @@ def _matches(catalogue: Catalogue, index: Index, one: Filter) -> BoolArray:
         if one.field in TEXTS:
             patterns = _path_patterns(one.pattern) if one.field == "path" else [_text_pattern(one.pattern)]
             answer = np.logical_or.reduce([table.texts[one.field].matches(pattern) for pattern in patterns])
+        elif one.field == "tag":
+            answer = _has_tag(catalogue, index, table, one)
         else:
-            numbers = _tag(catalogue, index, table, one.label) if one.field == "tag" else table.numbers[one.field]
+            numbers = table.numbers[one.field]
             answer = (numbers >= one.low) & (numbers <= one.high)  # NaN, the missing number, is in no range
         if len(table.answers) >= _REMEMBERED:
             table.answers.clear()
@@ -260,19 +280,14 @@ def _matches(catalogue: Catalogue, index: Index, one: Filter) -> BoolArray:
     return answer
 
 
-def _tag(catalogue: Catalogue, index: Index, table: _Table, label: str) -> npt.NDArray[np.floating]:
-    """(n,) float32: the probability of one tag."""
-    if not index.tag_labels:
-        raise InputError(f"the model {index.model_id} gives no tags, so tag:{label} cannot be answered")
-    name = next((known for known in index.tag_labels if fold(known) == fold(label)), None)
-    if name is None:
-        raise UnknownNameError("tag of this model", label, index.tag_labels)
-    if f"tag:{name}" not in table.numbers:
-        # all labels at once, because the reading takes longer than the keeping
-        heard = catalogue.tag_probabilities(index.model_id, index.track_ids.tolist())
-        for one, column in zip(index.tag_labels, np.ascontiguousarray(heard.T), strict=True):
-            table.numbers[f"tag:{one}"] = column
-    return table.numbers[f"tag:{name}"]
+def _has_tag(catalogue: Catalogue, index: Index, table: _Table, one: Filter) -> BoolArray:
+    place = find_label(one.label, labels=index.tag_labels, model_id=index.model_id)
+    if table.tags is None:
+        table.tags = tag_columns(catalogue, index)
+    told = math.isfinite(one.low) or math.isfinite(one.high)
+    low = one.low if told else thresholds(index)[place]
+    answer: BoolArray = (table.tags[place] >= low) & (table.tags[place] <= one.high)
+    return answer
 
 
 def _fold(text: str) -> str:

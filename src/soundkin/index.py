@@ -105,19 +105,18 @@ class Index:
         return len(self.track_ids)
 
     def project(self, raw: FloatArray, *, model_id: str) -> FloatArray:
-        """Bring a vector of the model (d,) into this space: (d,) float32 of unit length, or zero.
+        """Bring a vector of the model (d,), or several (k, d), into this space: float32 of unit length, or zero.
 
         Raises ModelMismatchError when `model_id`, the model that made the vector, is another than the index's.
         """
-        if model_id != self.model_id or raw.shape != self.mean.shape:
+        if model_id != self.model_id or raw.shape[-1:] != self.mean.shape:
             raise ModelMismatchError(
                 f"a vector {raw.shape} of {model_id} cannot be compared with those {self.mean.shape} of "
                 f"{self.model_id}: scan with one model, and ask with the same one"
             )
-        row = np.array(raw, np.float32)[np.newaxis]
-        _project_rows(row, self.mean, self.scale)
-        vector: FloatArray = row[0]
-        return vector
+        rows: FloatArray = np.array(raw, np.float32)
+        _project_rows(np.atleast_2d(rows), self.mean, self.scale)
+        return rows
 
     def similarities(self, query: FloatArray) -> FloatArray:
         """Similarity of every track to one query (d,) or to each of several (k, d): (n,) or (k, n) float32, −1 to 1.

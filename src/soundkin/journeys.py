@@ -76,7 +76,8 @@ def path(
     found = [Recommendation(1, tracks[0], 1.0, "where the path begins")]
     for rank, (track, before, song) in enumerate(zip(tracks[1:], songs, songs[1:], strict=False), start=2):
         similarity = max(0.0, min(1.0, float(before.unit @ song.unit)))
-        found.append(Recommendation(rank, track, similarity, reasons(index, [before], [song])[0]))
+        reason = reasons(index, [before], [song])[0]
+        found.append(Recommendation(rank, track, similarity, reason.text, reason.passages))
     return found
 
 
@@ -211,12 +212,12 @@ def radio(
     while len(played) < n:
         score = index.similarities(_unit(ANCHOR * heard.unit + (1 - ANCHOR) * lately))
         recent = [artist_of(track) for track in [seed.track, *(track for _, track in played)][-SPACING:]]
-        found = _next(catalogue, index, np.where(allowed, score, -np.inf), recent, distinct, rng)
-        if found is None:
+        following = _next(catalogue, index, np.where(allowed, score, -np.inf), recent, distinct, rng)
+        if following is None:
             break
-        row, track = found
+        row, track = following
         allowed[row] = False
-        played.append(found)
+        played.append(following)
         if distinct:
             distinct.add(track)
         lately = _unit(MEMORY * lately + (1 - MEMORY) * index.vectors[row])
@@ -226,10 +227,12 @@ def radio(
     rows = np.array([row for row, _ in played], np.int64)
     songs = [heard, *heard_in_rows(catalogue, index, rows)]
     similarity = index.similarities(heard.unit)[rows]
-    return [
-        Recommendation(rank, track, max(0.0, float(similarity[rank - 1])), reasons(index, [before], [song])[0])
-        for rank, ((_, track), before, song) in enumerate(zip(played, songs, songs[1:], strict=False), start=1)
-    ]
+    found = []
+    for rank, ((_, track), before, song) in enumerate(zip(played, songs, songs[1:], strict=False), start=1):
+        reason = reasons(index, [before], [song])[0]
+        likeness = max(0.0, float(similarity[rank - 1]))
+        found.append(Recommendation(rank, track, likeness, reason.text, reason.passages))
+    return found
 
 
 def _next(

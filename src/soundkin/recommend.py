@@ -41,7 +41,9 @@ class Recommendation:
     similarity: float
     """0 to 1; to what, is said by the function that made the row."""
     reason: str
-    """In what the two are most alike: 'close in rhythm and harmony'."""
+    """In what the two are most alike: 'close in rhythm and harmony', 'both: jazz, piano; 0:45 is like 1:30 here'."""
+    passages: tuple[float, float] | None = None
+    """Where the two passages begin that the reason names, in seconds: of the song compared with, of this track."""
 
 
 def similar(
@@ -124,7 +126,7 @@ def blend(
     rows = np.array([row for row, _ in chosen], np.int64)
     why = reasons(index, liked, heard_in_rows(catalogue, index, rows))
     return [
-        Recommendation(rank, track, max(0.0, min(1.0, float(score[row]))), reason)
+        Recommendation(rank, track, max(0.0, min(1.0, float(score[row]))), reason.text, reason.passages)
         for rank, ((row, track), reason) in enumerate(zip(chosen, why, strict=True), start=1)
     ]
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from soundkin.catalogue import Track, fold
 from soundkin.duplicates import are_one
 from soundkin.errors import InputError, SeedError
+from soundkin.excerpts import Passages
 
 if TYPE_CHECKING:  # analysis loads FFmpeg, which an answer from the library does not need
     from soundkin.analysis import Analysis
@@ -39,6 +40,8 @@ class Seed:
     tags: FloatArray | None
     """(labels,) float32 probabilities, or None."""
     fingerprint: bytes | None
+    passages: Passages | None = None
+    """What the model heard excerpt by excerpt, where that is known."""
 
 
 def resolve(catalogue: Catalogue, text: str) -> Track | Path:
@@ -67,7 +70,8 @@ def seed_of(catalogue: Catalogue, track: Track, *, model_id: str) -> Seed:
         raise SeedError(f"{name(track)} has not been heard by the model {model_id} yet; scan its folder again")
     tags = catalogue.tag_probabilities(model_id, [track.id])[0]
     known = tags if len(tags) and not np.isnan(tags).any() else None
-    return Seed(track, model_id, vector, known, catalogue.fingerprints([track.id]).get(track.id))
+    heard = catalogue.passages(model_id, [track.id]).get(track.id)
+    return Seed(track, model_id, vector, known, catalogue.fingerprints([track.id]).get(track.id), heard)
 
 
 def seed_outside(analysis: Analysis) -> Seed:
@@ -76,7 +80,7 @@ def seed_outside(analysis: Analysis) -> Seed:
         raise InputError(f"{analysis.info.path} was not heard: analyse it without `known`")
     info = analysis.info
     track = Track(OUTSIDE, info.path, info.content_id, info.duration, info.tags, info.partial, missing=False)
-    return Seed(track, analysis.model_id, analysis.vector, analysis.tags, analysis.fingerprint)
+    return Seed(track, analysis.model_id, analysis.vector, analysis.tags, analysis.fingerprint, analysis.passages)
 
 
 def name(track: Track) -> str:

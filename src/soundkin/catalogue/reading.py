@@ -180,19 +180,32 @@ def columns(connection: Connection) -> Columns:
 
 def all_vectors(connection: Connection, model_id: str) -> tuple[npt.NDArray[np.int64], FloatArray]:
     """ids (n,) int64 ascending and embeddings (n, d) float32 of the tracks that are not missing."""
+    return _all_values(connection, vectors.c.embedding, model_id, width=_dimension(connection, model_id))
+
+
+def all_tags(connection: Connection, model_id: str) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """ids (n,) int64 ascending and tag probabilities (n, labels) float32 of the tracks that have any, missing ones not.
+
+    All at once: many times as fast as `tag_probabilities` of so many ids.
+    """
+    return _all_values(connection, vectors.c.tags, model_id, width=_tag_count(connection, model_id))
+
+
+def _all_values(
+    connection: Connection, column: sa.Column[Any], model_id: str, *, width: int
+) -> tuple[npt.NDArray[np.int64], FloatArray]:
     t, v = tracks.c, vectors.c
-    dimension = _dimension(connection, model_id)
     n = connection.scalar(select(func.count()).select_from(tracks).where(_present)) or 0
-    ids, matrix = np.empty(n, np.int64), np.empty((n, dimension), np.float32)
-    heard = sa.and_(v.content_id == t.content_id, v.model_id == model_id)
+    ids, matrix = np.empty(n, np.int64), np.empty((n, width), np.float32)
+    heard = sa.and_(v.content_id == t.content_id, v.model_id == model_id, column.is_not(None))
     rows = connection.execution_options(yield_per=_ROWS).execute(
-        select(t.id, _as_stored(v.embedding)).join_from(tracks, vectors, heard).where(_present).order_by(t.id)
+        select(t.id, _as_stored(column)).join_from(tracks, vectors, heard).where(_present).order_by(t.id)
     )
     n = 0
     for part in rows.partitions():
         end = n + len(part)
         ids[n:end], blobs = zip(*part, strict=True)
-        matrix[n:end] = _floats(blobs, dimension, model_id)
+        matrix[n:end] = _floats(blobs, width, model_id)
         n = end
     return ids[:n], matrix[:n]
 
@@ -210,8 +223,7 @@ def one_vector(connection: Connection, track_id: int, model_id: str) -> FloatArr
 
 def tag_probabilities(connection: Connection, model_id: str, ids: Sequence[int]) -> FloatArray:
     """(len(ids), tags of the model) float32; a row of NaN where there are none."""
-    labels = connection.scalar(select(models.c.tags).where(models.c.id == model_id))
-    width = len(json.loads(labels)) if labels else 0
+    width = _tag_count(connection, model_id)
     found: dict[int, bytes] = {}
     for chunk in _chunks(ids):
         rows = connection.execute(
@@ -243,6 +255,11 @@ def _dimension(connection: Connection, model_id: str) -> int:
         known = connection.scalars(select(models.c.id).order_by(models.c.id)).all()
         raise UnknownNameError("model of this library", model_id, known)
     return int(dimension)
+
+
+def _tag_count(connection: Connection, model_id: str) -> int:
+    labels = connection.scalar(select(models.c.tags).where(models.c.id == model_id))
+    return len(json.loads(labels)) if labels else 0
 
 
 def _as_stored(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

@@ -299,6 +299,14 @@ class Catalogue:
         with self._read() as connection:
             return reading.tag_probabilities(connection, model_id, wanted)
 
+    def all_tags(self, model_id: str) -> tuple[npt.NDArray[np.int64], FloatArray]:
+        """ids (n,) int64 ascending and tag probabilities (n, labels) float32 of the tracks that have any.
+
+        Missing tracks are left out. In one pass, for a whole library.
+        """
+        with self._read() as connection:
+            return reading.all_tags(connection, model_id)
+
     def passages(self, model_id: str, ids: Iterable[int]) -> dict[int, Passages]:
         """What that model heard, excerpt by excerpt, by track id; tracks of which it is not known are left out.
 

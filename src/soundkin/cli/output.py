@@ -88,6 +88,7 @@ def print_recommendations(found: Sequence[Recommendation], *, n: int, as_json: b
                 "rank": one.rank,
                 "similarity": round(one.similarity, 4),
                 "reason": one.reason,
+                "passages": one.passages and [round(start, 2) for start in one.passages],
                 "track": track_as_json(one.track),
             }
             for one in found

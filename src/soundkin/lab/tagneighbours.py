@@ -70,7 +70,7 @@ def neighbours(
         tracks = library.catalogue.tracks(tagged.track_ids[order].tolist())
         other = [(i, one) for i, one in zip(order, tracks, strict=True) if one.content_id != seed.track.content_id][:n]
         targets = [Heard(tagged.index.vectors[tagged.rows[i]], tagged.probabilities[i]) for i, _ in other]
-        why = reasons(tagged.index, [source], targets)
+        why = [reason.text for reason in reasons(tagged.index, [source], targets)]
         return tuple(
             Neighbour(one, sign * float(near[i]), strongest(i), reason)
             for (i, one), reason in zip(other, why, strict=True)
