@@ -29,8 +29,12 @@ LIFT = 1.5
 """… if that is so many times the tag's mean in the library."""
 SURE = 0.5
 """A song that a tag is so probable for has it, however common the tag is here."""
-TOLD = 3
-"""Tags of a category that are told even if they are less probable than HEARD."""
+FAINT = 0.05
+"""A tag less probable than this says nothing of a song …"""
+FOREMOST = 3
+"""… and one between this and HEARD only if it is among so many foremost of its category."""
+
+OTHER_MODEL = "`soundkin models` shows those that do, and soundkin --model MODEL … asks one, after a scan with it"
 
 _FORMAT = 1  # of the cache file; raised when its content or its meaning changes
 _KEPT: dict[str, type[np.generic]] = {"ids": np.int64, "tags": np.float32}
@@ -49,6 +53,17 @@ def heard_tags(labels: Iterable[tuple[str, str]], probabilities: FloatArray) -> 
     """Every tag, most probable first, from (label, category) of each and `probabilities` (labels,)."""
     tags = [HeardTag(*label, float(p)) for label, p in zip(labels, probabilities, strict=True)]
     return sorted(tags, key=lambda tag: -tag.probability)
+
+
+def telling(tags: Iterable[HeardTag]) -> list[HeardTag]:
+    """Those that say something, most probable first: HEARD, or the FOREMOST of a category that are not FAINT.
+
+    Where all are faint, the most probable one.
+    """
+    ranked = sorted(tags, key=lambda tag: -tag.probability)
+    foremost = {tag for group in by_category(ranked).values() for tag in group[:FOREMOST]}
+    told = [tag for tag in ranked if tag.probability >= (FAINT if tag in foremost else HEARD)]
+    return told or ranked[:1]
 
 
 def by_category(tags: Iterable[HeardTag]) -> dict[str, list[HeardTag]]:
@@ -76,10 +91,7 @@ def find_label(text: str, *, labels: Sequence[str], model_id: str) -> int:
     Raises InputError for a model without tags, and UnknownTagError, which names the nearest labels.
     """
     if not labels:
-        raise InputError(
-            f"the model {model_id} gives no tags, so tag:{text} cannot be answered; ask through one that does: "
-            "soundkin --model FILE.onnx …, after a scan with it"
-        )
+        raise InputError(f"the model {model_id} gives no tags, so tag:{text} cannot be answered; {OTHER_MODEL}")
     for key in (fold, _letters):
         matches = [i for i, label in enumerate(labels) if key(label) == key(text)]
         if len(matches) == 1:

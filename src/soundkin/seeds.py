@@ -15,10 +15,12 @@ from soundkin.catalogue import Track, fold
 from soundkin.duplicates import are_one
 from soundkin.errors import InputError, SeedError
 from soundkin.excerpts import Passages
+from soundkin.modeltags import OTHER_MODEL, HeardTag, heard_tags
 
 if TYPE_CHECKING:  # analysis loads FFmpeg, which an answer from the library does not need
     from soundkin.analysis import Analysis
     from soundkin.catalogue import Catalogue
+    from soundkin.model import Model
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -81,6 +83,18 @@ def seed_outside(analysis: Analysis) -> Seed:
     info = analysis.info
     track = Track(OUTSIDE, info.path, info.content_id, info.duration, info.tags, info.partial, missing=False)
     return Seed(track, analysis.model_id, analysis.vector, analysis.tags, analysis.fingerprint, analysis.passages)
+
+
+def tags_of(seed: Seed, model: Model) -> list[HeardTag]:
+    """What the model that heard the seed tells of it, most probable first.
+
+    Raises InputError for a model that tells no tags, SeedError for a song that was heard without them.
+    """
+    if not model.tags:
+        raise InputError(f"the model {model.id} tells no tags; {OTHER_MODEL}")
+    if seed.tags is None:
+        raise SeedError(f"{name(seed.track)} was heard without tags by the model {model.id}; scan its folder again")
+    return heard_tags(((tag.label, tag.category) for tag in model.tags), seed.tags)
 
 
 def name(track: Track) -> str:
