@@ -19,7 +19,7 @@ import pytest
 
 import fake_analysis
 from soundkin.catalogue import Catalogue
-from soundkin.errors import InputError, LibraryFullError, ModelError
+from soundkin.errors import DamagedError, InputError, LibraryFullError, ModelError
 from soundkin.progress import ScanProgress
 from soundkin.scan import ScanReport, scan
 
@@ -41,10 +41,13 @@ class Bench:
         path.write_text(f"{content or name}\n{title}")
         return path
 
-    def scan(self, *folders: Path, **options: Any) -> ScanReport:
+    def scan_unchecked(self, *folders: Path, **options: Any) -> ScanReport:
         self.log.unlink(missing_ok=True)
         options = {"model_name_or_path": "fake", "workers": 0, **options}
-        report = scan(self.catalogue, folders or [self.music], **options)
+        return scan(self.catalogue, folders or [self.music], **options)
+
+    def scan(self, *folders: Path, **options: Any) -> ScanReport:
+        report = self.scan_unchecked(*folders, **options)
         counts = (report.analysed, report.unchanged, report.retagged, report.moved, report.copied, report.returned)
         assert report.found == sum(counts) + len(report.failures)  # every file counts once
         assert self.catalogue.check() == []
@@ -308,10 +311,90 @@ def test_another_model_hears_everything_again_and_the_old_vectors_stay(bench: Be
     path = bench.put("song.mp3")
     bench.scan()
     report = bench.scan(model_name_or_path="other")
-    assert (report.analysed, report.model_id, bench.heard) == (1, "other-1", ["song.mp3"])
+    assert (report.reheard, report.unchanged, report.model_id, bench.heard) == (1, 1, "other-1", ["song.mp3"])
     assert bench.scan().unchanged == bench.scan(model_name_or_path="other").unchanged == 1
     for model in ("fake-1", "other-1"):
         assert bench.catalogue.vector(bench.id_of(path), model) is not None
+
+
+def test_another_model_hears_what_is_new_first_and_then_the_whole_library(bench: Bench) -> None:
+    for name in ("a/1.mp3", "a/2.mp3", "b/3.mp3"):
+        bench.put(name)
+    bench.put("b/copy of 3.mp3", "b/3.mp3")
+    bench.scan()
+    bench.put("b/new.mp3")
+    phases: list[tuple[str, int, int]] = []
+    report = bench.scan(
+        bench.music / "b",
+        model_name_or_path="other",
+        on_progress=lambda now: phases.append((now.phase, now.done, now.total)),
+    )
+    assert bench.heard == ["new.mp3", "1.mp3", "2.mp3", "3.mp3"]
+    assert (report.found, report.analysed, report.unchanged, report.reheard) == (3, 1, 2, 3)
+    assert ("listening", 1, 1) in phases and ("listening again", 0, 3) in phases
+    assert phases[-1] == ("listening again", 3, 3)
+    assert bench.catalogue.tracks_heard() == {"fake-1": 4, "other-1": 5}
+    assert bench.scan(model_name_or_path="other").reheard == 0 and bench.heard == []
+
+
+def test_hearing_again_goes_on_where_it_was_stopped(bench: Bench) -> None:
+    for i in range(5):
+        bench.put(f"{i}.mp3")
+    bench.scan()
+
+    def stop(now: ScanProgress) -> None:
+        if now.phase == "listening again" and len(bench.heard) == 3:
+            raise KeyboardInterrupt
+
+    monkey = pytest.MonkeyPatch()
+    monkey.setattr("soundkin.progress._INTERVAL", 0.0)
+    with monkey.context(), pytest.raises(KeyboardInterrupt):
+        bench.scan(model_name_or_path="other", on_progress=stop)
+    monkey.undo()
+    assert bench.catalogue.tracks_heard() == {"fake-1": 5, "other-1": 3}
+    assert bench.scan(model_name_or_path="other").reheard == 2
+    assert bench.heard == ["3.mp3", "4.mp3"]
+
+
+def test_what_fails_with_the_new_model_stays_with_the_old_one(bench: Bench) -> None:
+    good, bad = bench.put("good.mp3"), bench.put("bad.mp3")
+    bench.scan()
+    analyse = fake_analysis.analyse
+
+    def fail(path: Path, **options: Any) -> Any:
+        if path.name == "bad.mp3":
+            raise DamagedError(path, "the model other-1 gives numbers for it that are not finite")
+        return analyse(path, **options)
+
+    monkey = pytest.MonkeyPatch()
+    monkey.setattr(scan_module, "analyse", fail)
+    report = bench.scan_unchecked(model_name_or_path="other")
+    again = bench.scan(model_name_or_path="other")
+    monkey.undo()
+    assert (report.found, report.unchanged, report.reheard, len(report.failures)) == (2, 2, 1, 1)
+    assert (again.found, again.unchanged, again.reheard, len(again.failures)) == (2, 1, 0, 1)
+    assert not bench.catalogue.is_behind("other-1")
+    for path, model in ((good, "fake-1"), (good, "other-1"), (bad, "fake-1")):
+        assert bench.catalogue.vector(bench.id_of(path), model) is not None
+    assert sorted(bench.names()) == ["bad.mp3", "good.mp3"]
+
+
+def test_hearing_again_meets_files_that_are_gone_or_changed(bench: Bench) -> None:
+    gone, changed, elsewhere = bench.put("a/gone.mp3"), bench.put("a/new.mp3"), bench.put("b/3.mp3")
+    bench.put("c/4.mp3")
+    bench.scan()
+    gone.unlink()
+    bench.put("a/new.mp3", "something else")
+    elsewhere.parent.rename(bench.music.parent / "not mounted")
+    report = bench.scan(bench.music / "c", model_name_or_path="other")
+    assert bench.heard == ["new.mp3", "4.mp3"]
+    assert (report.found, report.reheard, report.missing, report.failures) == (1, 2, 1, ())
+    assert sorted(bench.names()) == ["3.mp3", "4.mp3", "new.mp3"]  # what is not mounted is not gone for certain
+    assert bench.catalogue.is_behind("other-1")
+    vector = bench.catalogue.vector(bench.id_of(changed), "other-1")
+    assert vector is not None
+    assert bench.scan(model_name_or_path="other").missing == 1
+    assert not bench.catalogue.is_behind("other-1")
 
 
 def test_a_model_that_cannot_be_loaded_stops_everything_at_once(bench: Bench) -> None:

@@ -12,6 +12,8 @@ or album.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
 import random
 from collections.abc import Callable, Sequence
@@ -19,15 +21,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from soundkin import journeys, recommend
+from soundkin.answering import Answering, choose_model
 from soundkin.catalogue import Catalogue, Track
-from soundkin.errors import EmptyLibraryError
-from soundkin.index import Index
-from soundkin.model import DEFAULT_MODEL, load_model
+from soundkin.errors import EmptyLibraryError, InputError
+from soundkin.index import Index, cache_path
+from soundkin.model import DEFAULT_MODEL, Model
 from soundkin.recommend import Recommendation
-from soundkin.seeds import Seed, resolve, seed_of, seed_outside
+from soundkin.seeds import OUTSIDE, Seed, resolve, seed_of, seed_outside, tags_of
 
 if TYPE_CHECKING:
     from soundkin.excerpts import ExcerptPlan
+    from soundkin.modeltags import HeardTag
     from soundkin.progress import ScanProgress
     from soundkin.scan import ScanReport
 
@@ -37,20 +41,28 @@ SeedLike = Seed | Track | int | str | os.PathLike[str]
 class Library:
     """An open library and the model it is asked through; a context manager, and threads may share it."""
 
-    def __init__(self, catalogue: Catalogue, *, model: str | Path = DEFAULT_MODEL) -> None:
+    def __init__(self, catalogue: Catalogue, *, model: str | Path | None = None) -> None:
         self.catalogue = catalogue
-        self.model = load_model(model)
-        self._model_name = model
+        self._named = model
+        self._answering = None if model is None else choose_model(catalogue, model)
+        self._chosen_at = -1
         self._index: Index | None = None
 
     @classmethod
-    def open(cls, path: str | Path | None = None, *, model: str | Path = DEFAULT_MODEL, create: bool = True) -> Self:
+    def open(cls, path: str | Path | None = None, *, model: str | Path | None = None, create: bool = True) -> Self:
         """Open the library at `path` (default: SOUNDKIN_LIBRARY, or the user's data folder).
 
-        `model` is a built-in model's name or the path of a model file. Raises LibraryError for a library that cannot
-        be opened, EmptyLibraryError when there is none and `create` is false, ModelError for the model.
+        `model` is a built-in model's name, the path of a model file, or the id of a model that the library knows; it
+        scans and answers. Without one the default model scans, and answers once it has heard all that others have: see
+        `soundkin.answering.choose_model`. Raises LibraryError for a library that cannot be opened, EmptyLibraryError
+        when there is none and `create` is false, ModelError for the model.
         """
-        return cls(Catalogue.open(path, create=create), model=model)
+        catalogue = Catalogue.open(path, create=create)
+        try:
+            return cls(catalogue, model=model)
+        except BaseException:
+            catalogue.close()
+            raise
 
     def close(self) -> None:
         """Close the database."""
@@ -61,6 +73,20 @@ class Library:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def answering(self) -> Answering:
+        """The model that answers as the library is now, and whether it only stands in for the default one."""
+        known, generation = self._answering, self.catalogue.generation() if self._named is None else self._chosen_at
+        if known is None or generation != self._chosen_at:
+            known = choose_model(self.catalogue)
+            self._answering, self._chosen_at = known, generation
+        return known
+
+    @property
+    def model(self) -> Model:
+        """The model that answers as the library is now."""
+        return self.answering.model
 
     def scan(
         self,
@@ -78,7 +104,7 @@ class Library:
         report = scan(
             self.catalogue,
             places,
-            model_name_or_path=self._model_name,
+            model_name_or_path=DEFAULT_MODEL if self._named is None else self.model.source,
             workers=workers,
             excerpts=excerpts,
             time_limit=time_limit,
@@ -99,10 +125,11 @@ class Library:
         no_duplicates: bool = True,
     ) -> list[Recommendation]:
         """The `n` songs most like the seeds; with several, like every one of them. See `soundkin.recommend.similar`."""
+        model = self.model
         return recommend.similar(
             self.catalogue,
-            self.index(),
-            [self.seed(seed) for seed in seeds],
+            self._index_of(model),
+            [self._seed(seed, model) for seed in seeds],
             n=n,
             max_per_artist=max_per_artist,
             max_per_album=max_per_album,
@@ -123,11 +150,12 @@ class Library:
         exclude: Sequence[str] = (),
     ) -> list[Recommendation]:
         """The `n` songs that are like every one of some and unlike others. See `soundkin.recommend.blend`."""
+        model = self.model
         return recommend.blend(
             self.catalogue,
-            self.index(),
-            [self.seed(seed) for seed in like],
-            unlike=[self.seed(seed) for seed in unlike],
+            self._index_of(model),
+            [self._seed(seed, model) for seed in like],
+            unlike=[self._seed(seed, model) for seed in unlike],
             n=n,
             max_per_artist=max_per_artist,
             max_per_album=max_per_album,
@@ -139,8 +167,9 @@ class Library:
         self, start: SeedLike, end: SeedLike, *, n: int = 12, only: Sequence[str] = (), exclude: Sequence[str] = ()
     ) -> list[Recommendation]:
         """`n` songs that lead from one to another in even steps. See `soundkin.journeys.path`."""
-        a, b = self.seed(start), self.seed(end)
-        return journeys.path(self.catalogue, self.index(), a, b, n=n, only=only, exclude=exclude)
+        model = self.model
+        a, b = self._seed(start, model), self._seed(end, model)
+        return journeys.path(self.catalogue, self._index_of(model), a, b, n=n, only=only, exclude=exclude)
 
     def radio(
         self,
@@ -155,9 +184,32 @@ class Library:
 
         Without a `random_seed` every call gives another programme.
         """
-        start = self.seed(seed)
+        model = self.model
+        index, start = self._index_of(model), self._seed(seed, model)
         chance = random.randrange(2**32) if random_seed is None else random_seed
-        return journeys.radio(self.catalogue, self.index(), start, n=n, only=only, exclude=exclude, rng_seed=chance)
+        return journeys.radio(self.catalogue, index, start, n=n, only=only, exclude=exclude, rng_seed=chance)
+
+    def forget_model(self, model_id: str) -> int:
+        """Delete a model and all that it heard; how many recordings that was.
+
+        Raises UnknownNameError for a model that the library does not know, InputError for the one that answers.
+        """
+        if model_id in (self.model.id, choose_model(self.catalogue).model.id):
+            raise InputError(f"{model_id} answers now; let another model hear the library first, and forget it then")
+        count = self.catalogue.forget_model(model_id)
+        cache = cache_path(self.catalogue.path, model_id)
+        for file in (cache, cache.with_suffix(".npy")):
+            with contextlib.suppress(OSError):
+                file.unlink()
+        return count
+
+    def tags(self, seed: SeedLike) -> list[HeardTag]:
+        """Every tag that the model tells of a song, most probable first; `modeltags.telling` picks.
+
+        Raises InputError for a model without tags, and what `seed` raises.
+        """
+        model = self.model
+        return tags_of(self._seed(seed, model), model)
 
     def find(self, seed: SeedLike) -> Track:
         """The song that a seed names; for a file outside the library, what its analysis tells (its id is 0).
@@ -169,30 +221,51 @@ class Library:
         if isinstance(seed, int):
             return self.catalogue.track(seed)
         found = resolve(self.catalogue, os.fspath(seed))
-        return found if isinstance(found, Track) else self._seed_outside(found).track
+        return found if isinstance(found, Track) else _heard_now(found, self.model).track
 
     def seed(self, seed: SeedLike) -> Seed:
         """What a recommendation starts from. Raises SeedError, or an AudioError for a file outside the library."""
-        if isinstance(seed, Seed):
-            return seed
-        if isinstance(seed, Track | int):
-            return seed_of(self.catalogue, self.find(seed), model_id=self.model.id)
-        found = resolve(self.catalogue, os.fspath(seed))
-        if isinstance(found, Track):
-            return seed_of(self.catalogue, found, model_id=self.model.id)
-        return self._seed_outside(found)
+        return self._seed(seed, self.model)
 
     def index(self) -> Index:
         """The vectors of the model as the library is now. Raises EmptyLibraryError where there are none."""
-        if self._index is None or self._index.generation != self.catalogue.generation():
-            if self.model.id not in {model.id for model in self.catalogue.models()}:
-                raise EmptyLibraryError(
-                    f"the model {self.model.id} has heard nothing in {self.catalogue.path} yet: soundkin scan ~/Music"
-                )
-            self._index = Index.load(self.catalogue, self.model.space, model_id=self.model.id)
-        return self._index
+        return self._index_of(self.model)
 
-    def _seed_outside(self, path: Path) -> Seed:
-        from soundkin.analysis import analyse
+    def _seed(self, seed: SeedLike, model: Model) -> Seed:
+        if isinstance(seed, Seed):
+            if seed.model_id == model.id:
+                return seed
+            seed = (
+                seed.track.path if seed.track.id == OUTSIDE else seed.track
+            )  # another model answers since it was asked for
+        if isinstance(seed, Track | int):
+            found: Track | Path = self.find(seed)
+        else:
+            found = resolve(self.catalogue, os.fspath(seed))
+        if isinstance(found, Path):
+            return _heard_now(found, model)
+        self._refuse_deaf(model)
+        if self.catalogue.vector(found.id, model.id) is None and found.path.exists():
+            # new since another model took over, and this one still answers
+            return dataclasses.replace(_heard_now(found.path, model), track=found)
+        return seed_of(self.catalogue, found, model_id=model.id)
 
-        return seed_outside(analyse(path, model=self.model))
+    def _index_of(self, model: Model) -> Index:
+        kept = self._index
+        if kept is None or kept.model_id != model.id or kept.generation != self.catalogue.generation():
+            self._refuse_deaf(model)
+            kept = self._index = Index.load(self.catalogue, model.space, model_id=model.id)
+        return kept
+
+    def _refuse_deaf(self, model: Model) -> None:
+        if model.id not in {one.id for one in self.catalogue.models(counted=False)}:
+            named = "" if self._named is None else f" --model {self._named}"
+            raise EmptyLibraryError(
+                f"the model {model.id} has heard nothing in {self.catalogue.path} yet: soundkin scan{named} ~/Music"
+            )
+
+
+def _heard_now(path: Path, model: Model) -> Seed:
+    from soundkin.analysis import analyse
+
+    return seed_outside(analyse(path, model=model))

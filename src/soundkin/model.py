@@ -6,10 +6,11 @@ is the default.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -22,8 +23,8 @@ from soundkin import timbre
 from soundkin.errors import ModelError, UnknownNameError
 from soundkin.excerpts import ExcerptPlan
 from soundkin.modelfile import METADATA_KEY as METADATA_KEY
+from soundkin.modelfile import identify, read_model_file
 from soundkin.modelfile import model_card as model_card
-from soundkin.modelfile import read_model_file
 from soundkin.spectrogram import log_mel
 
 FloatArray = npt.NDArray[np.float32]
@@ -241,9 +242,10 @@ BUNDLED = {"soundkin": FOLDER / "soundkin-1.onnx"}
 DEFAULT_MODEL = "soundkin" if BUNDLED["soundkin"].is_file() else "timbre"
 
 
-def _load_bundled(name: str) -> Model:
+@contextlib.contextmanager
+def _of_the_package() -> Iterator[None]:
     try:
-        return OnnxModel(BUNDLED[name], source=name)
+        yield
     except ModelError as error:
         raise ModelError(
             f"{error}. It comes with soundkin: install that again (pip install --force-reinstall soundkin), or go on "
@@ -251,11 +253,24 @@ def _load_bundled(name: str) -> Model:
         ) from error
 
 
+def _load_bundled(name: str) -> Model:
+    with _of_the_package():
+        return OnnxModel(BUNDLED[name], source=name)
+
+
 MODELS: dict[str, Callable[[], Model]] = {
     **{name: functools.partial(_load_bundled, name) for name in BUNDLED},
     "timbre": TimbreModel,
 }
 """Built-in models by name."""
+
+
+def built_in_id(name: str) -> str:
+    """Id of a built-in model, a bundled one read but not loaded. Raises ModelError, KeyError for another name."""
+    if name not in BUNDLED:
+        return MODELS[name]().id
+    with _of_the_package():
+        return identify(BUNDLED[name], name=name)
 
 
 def load_model(name_or_path: str | Path = DEFAULT_MODEL) -> Model:

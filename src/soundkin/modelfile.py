@@ -60,11 +60,7 @@ class ModelFile:
 
 def read_model_file(path: Path) -> ModelFile:
     """Read and check the model file at `path`. Raises ModelError."""
-    try:
-        content = path.read_bytes()  # once, so that the id is that of what runs
-    except OSError as error:
-        raise ModelError(f"{path}: the model file cannot be read: {error.strerror or error}") from error
-    _check_sum(path, content)
+    content = _read(path)  # once, so that the id is that of what runs
     session = _start_session(path, content)
     card = _read_card(path, session)
     tags = _read_tags(path, card)
@@ -89,7 +85,7 @@ def read_model_file(path: Path) -> ModelFile:
     _check_network(path, session, shape=(front_end.n_mels, segment), tags=bool(tags))
     return ModelFile(
         path=path,
-        id=f"{name}-{hashlib.sha256(content).hexdigest()[:8]}",
+        id=_id(name, content),
         session=session,
         card=card,
         name=name,
@@ -103,6 +99,11 @@ def read_model_file(path: Path) -> ModelFile:
         excerpts=excerpts,
         sigmoids=_read_calibration(path, card, labels=len(tags)),
     )
+
+
+def identify(path: Path, *, name: str) -> str:
+    """The id of the model file at `path`, whose model is called `name`, without loading it. Raises ModelError."""
+    return _id(name, _read(path))
 
 
 def model_card(model_name: str, *, front_end: LogMel, **fields: Any) -> str:
@@ -123,18 +124,28 @@ def seal(content: bytes) -> bytes:
     return content[: found.start(1)] + _sum_around(content, found).encode() + content[found.end(1) :]
 
 
+def _read(path: Path) -> bytes:
+    """What the file holds, not damaged as far as its checksum tells."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: the model file cannot be read: {error.strerror or error}") from error
+    found = _SUM.search(content)
+    if found is not None and _sum_around(content, found) != found[1].decode():
+        raise ModelError(f"{path}: damaged: it is not what its own checksum says it was; get the file again")
+    return content
+
+
+def _id(name: str, content: bytes) -> str:
+    return f"{name}-{hashlib.sha256(content).hexdigest()[:8]}"
+
+
 def _sum_around(content: bytes, found: re.Match[bytes]) -> str:
     """SHA-256 of `content` with zeros where its checksum stands."""
     total = hashlib.sha256(content[: found.start(1)])
     total.update(NO_CHECKSUM.encode())
     total.update(content[found.end(1) :])
     return total.hexdigest()
-
-
-def _check_sum(path: Path, content: bytes) -> None:
-    found = _SUM.search(content)
-    if found is not None and _sum_around(content, found) != found[1].decode():
-        raise ModelError(f"{path}: damaged: it is not what its own checksum says it was; get the file again")
 
 
 def _start_session(path: Path, content: bytes) -> Any:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Phase = Literal["looking", "listening"]
+Phase = Literal["looking", "listening", "listening again"]
+"""'listening again' is to what the library knows already, with a model that has not heard it."""
 _INTERVAL = 0.1  # s between two calls
 
 
@@ -18,7 +19,7 @@ class ScanProgress:
 
     phase: Phase
     done: int
-    """Files found, while looking; tracks dealt with, while listening."""
+    """Files found, while looking; tracks dealt with, while listening (again)."""
     total: int
     """Tracks to listen to; grows while looking."""
     failures: int

@@ -3,7 +3,7 @@
 Looking comes first: every file is compared with the library, what is gone leaves the answers, and what must be heard
 is written to a plan on disk, so that memory does not grow with the library and the time left can be told. Then the
 workers listen, and this process alone writes, one transaction a track: a scan that is killed loses the tracks in
-flight, and the next one goes on from there.
+flight, and the next one goes on from there. What the library knows only through another model comes last.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import os
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +32,10 @@ from soundkin.errors import (
     VanishedError,
 )
 from soundkin.excerpts import ExcerptPlan
-from soundkin.model import Model, load_model
+from soundkin.model import DEFAULT_MODEL, Model, load_model
 from soundkin.progress import ProgressMeter, ScanProgress
 from soundkin.walk import Folder, FoundFile, walk
-from soundkin.workers import Lost, refuse_in_worker, run_in_workers
+from soundkin.workers import MOST_WORKERS, Lost, refuse_in_worker, run_in_workers
 
 if TYPE_CHECKING:  # workers import this module too, and have no use for a database
     from soundkin.catalogue import Catalogue, KnownFile
@@ -57,13 +57,16 @@ class FileNote:
 
 @dataclass(frozen=True, slots=True)
 class ScanReport:
-    """What a scan did. Every file found counts once: in one of the counts up to `returned`, or in `failures`."""
+    """What a scan did. Every file found counts once: in one of the counts up to `returned`, or in `failures`.
+
+    What the model heard again counts in `reheard`, or in `failures`, besides.
+    """
 
     model_id: str
     found: int
     """Audio files, by suffix."""
     analysed: int
-    """New, replaced, or not heard by this model before."""
+    """New or replaced."""
     unchanged: int
     retagged: int
     moved: int
@@ -72,6 +75,8 @@ class ScanReport:
     """Exact copies of a track that is still there."""
     returned: int
     """Missing before, and back unchanged."""
+    reheard: int
+    """Tracks of the whole library that only other models had heard before."""
     missing: int
     """Tracks that were there before and are gone now; not those that moved."""
     partial: tuple[FileNote, ...]
@@ -94,7 +99,7 @@ def scan(
     catalogue: Catalogue,
     folders: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
-    model_name_or_path: str | Path = "timbre",
+    model_name_or_path: str | Path = DEFAULT_MODEL,
     workers: int | None = None,
     excerpts: ExcerptPlan | None = None,
     time_limit: float = TIME_LIMIT,
@@ -105,7 +110,8 @@ def scan(
 
     A file whose size and time are those in the library is not opened; one whose content this model has heard is read
     but not analysed, whatever `excerpts` says now. A file that failed before is tried again when it has changed, when
-    the program has, or with `retry_failed`. `workers` is the number of processes (default: one a core); with 0
+    the program has, or with `retry_failed`. After what is new, the model hears the whole library's tracks that only
+    other models have heard; their vectors stay. `workers` is the number of processes (default: one a core); with 0
     everything runs in this one, where a decoder that hangs or crashes takes the scan with it. `time_limit` is the
     seconds one track may take. `on_progress` is called about ten times a second at most, and at both ends.
 
@@ -135,6 +141,7 @@ def scan(
             plan.seek(0)
         listener = (analyse, load_model, model_name_or_path, excerpts)
         work.listen((_Task(Path(path), *rest) for path, *rest in map(json.loads, plan)), listener, count, time_limit)
+    work.listen_again(listener, count, time_limit)
     return work.report()
 
 
@@ -142,6 +149,8 @@ class _Task(NamedTuple):
     path: Path
     size: int
     mtime_ns: int
+    again: bool = False
+    """Known through another model."""
 
 
 class _Scan:
@@ -202,7 +211,7 @@ class _Scan:
             past = known.pop(file.path.name, None)
             if past and self._failed_before(past, file):
                 self._note_old_failure(file.path, past)
-            elif past and not past.failure and _is_same(past, file) and past.content_id in self._heard:
+            elif past and not past.failure and _is_same(past, file):
                 if past.missing and past.track_id is not None:
                     back.append(past.track_id)
                 self._counts["returned" if past.missing else "unchanged"] += 1
@@ -251,9 +260,21 @@ class _Scan:
     def listen(self, tasks: Iterator[_Task], listener: tuple[object, ...], workers: int, time_limit: float) -> None:
         """Analyse `tasks` in worker processes and store what comes back."""
         self._progress.begin("listening", self._progress.total)
-        self._listen(self._not_done_meanwhile(tasks), (*listener, self._heard), workers, time_limit)
+        self._listen_to_all(self._not_done_meanwhile(tasks), listener, workers, time_limit)
+
+    def listen_again(self, listener: tuple[object, ...], workers: int, time_limit: float) -> None:
+        """Let the model hear what the library knows only through others."""
+        if count := self._catalogue.count_unheard(self._model.id):
+            self._progress.begin("listening again", count)
+            self._listen_to_all(self._unheard(), listener, workers, time_limit)
+
+    def _listen_to_all(
+        self, tasks: Iterator[_Task], listener: tuple[object, ...], workers: int, time_limit: float
+    ) -> None:
+        self._listen(tasks, (*listener, self._heard), workers, time_limit)
         # Known content that left the library between looking and storing: rare, and heard afresh.
-        self._listen(iter(self._again), (*listener, ()), workers, time_limit)
+        again, self._again = self._again, []
+        self._listen(iter(again), (*listener, ()), workers, time_limit)
         self._progress.end()
 
     def _listen(self, tasks: Iterator[_Task], listener: tuple[object, ...], workers: int, time_limit: float) -> None:
@@ -278,6 +299,30 @@ class _Scan:
                 continue
             self._progress.tell(1, current=task.path, failures=len(self._failures))
 
+    def _unheard(self) -> Iterator[_Task]:
+        """The tracks that the model has still to hear, whichever folder they lie in."""
+        roots = self._catalogue.folders()
+        in_work: deque[str] = deque(maxlen=2 * MOST_WORKERS)
+        for track in self._catalogue.iterate_unheard(self._model.id):
+            # a copy is being heard, or it or another scan has brought the vector since that page was read
+            if track.content_id in in_work or self._catalogue.vector(track.track_id, self._model.id) is not None:
+                continue
+            in_work.append(track.content_id)
+            try:
+                there = track.path.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                # Of a folder that is not there, perhaps not mounted, the next scan of its root decides.
+                parent = track.path.parent
+                if parent.is_dir() or not any(parent.is_relative_to(root) for root in roots):
+                    self._catalogue.mark_missing([track.track_id])
+                    self._gone.append(track.track_id)
+            except OSError as error:
+                self._fail(UnreadableError(track.path, _why(error)), track.size, track.mtime_ns)
+            else:
+                yield _Task(track.path, there.st_size, there.st_mtime_ns, again=True)
+                continue
+            self._progress.tell(1, current=track.path, failures=len(self._failures))
+
     def _is_stored(self, past: KnownFile, task: _Task) -> bool:
         if past.failure or past.missing or past.track_id is None or not _is_same(past, task):
             return False
@@ -297,8 +342,8 @@ class _Scan:
         if outcome == "needs-analysis":
             self._again.append(task)
             return False
-        self._counts[outcome] += 1
-        if result.info.partial:
+        self._counts["reheard" if task.again else outcome] += 1
+        if result.info.partial and not task.again:
             self._partial.append(FileNote(task.path, "partial", result.info.partial))
         return True
 
@@ -318,6 +363,7 @@ class _Scan:
             moved=self._counts["moved"],
             copied=self._counts["copy"],
             returned=self._counts["returned"],
+            reheard=self._counts["reheard"],
             missing=sum(track.missing for ids in chunks for track in self._catalogue.tracks(ids)),
             partial=tuple(self._partial),
             failures=tuple(self._failures),

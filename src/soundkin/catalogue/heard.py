@@ -25,6 +25,8 @@ class Unheard(NamedTuple):
     track_id: int
     path: Path
     content_id: str
+    size: int
+    mtime_ns: int
 
 
 def register(connection: Connection, model: Model) -> None:
@@ -64,9 +66,9 @@ def forget(connection: Connection, model_id: str) -> int:
     return count
 
 
-def list_models(connection: Connection) -> list[StoredModel]:
-    """The models that were registered, and how many recordings each has heard."""
-    counts = vector_counts(connection)
+def list_models(connection: Connection, *, counted: bool) -> list[StoredModel]:
+    """The models that were registered; with `counted`, how many recordings each has heard."""
+    counts = vector_counts(connection) if counted else {}
     return [
         StoredModel(
             r.id,
@@ -77,7 +79,7 @@ def list_models(connection: Connection) -> list[StoredModel]:
             r.source,
             r.space,
             json.loads(r.card or "{}"),
-            counts.get(r.id, 0),
+            counts.get(r.id, 0) if counted else None,
         )
         for r in connection.execute(select(models).order_by(models.c.id))
     ]
@@ -116,8 +118,9 @@ def count_unheard(connection: Connection, model_id: str) -> int:
 def unheard(connection: Connection, model_id: str, *, after: int, limit: int) -> list[Unheard]:
     """Tracks that this model has still to hear, by id, those with an id above `after`."""
     t = tracks.c
-    wanted = select(t.id, t.path, t.content_id).where(*_unheard(model_id), t.id > after).order_by(t.id).limit(limit)
-    return [Unheard(track_id, Path(path), content_id) for track_id, path, content_id in connection.execute(wanted)]
+    wanted = select(t.id, t.path, t.content_id, t.size, t.mtime_ns).where(*_unheard(model_id), t.id > after)
+    rows = connection.execute(wanted.order_by(t.id).limit(limit))
+    return [Unheard(track_id, Path(path), *rest) for track_id, path, *rest in rows]
 
 
 def _unheard(model_id: str) -> tuple[sa.ColumnElement[bool], ...]:

@@ -86,8 +86,8 @@ class StoredModel:
     """As `model.Space.as_json` writes it; None where that is not known."""
     card: Mapping[str, Any]
     """What it says of itself; may be empty."""
-    vectors: int
-    """Number of recordings it has heard."""
+    vectors: int | None
+    """Number of recordings it has heard; None where they were not counted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,10 +258,10 @@ class Catalogue:
 
     # --- what was heard ---
 
-    def models(self) -> list[StoredModel]:
-        """The models that were registered, and how many recordings each has heard."""
+    def models(self, *, counted: bool = True) -> list[StoredModel]:
+        """The models that were registered, and, if `counted`, how many recordings each has heard."""
         with self._read() as connection:
-            return heard.list_models(connection)
+            return heard.list_models(connection, counted=counted)
 
     def tracks_heard(self) -> dict[str, int]:
         """Model id: number of tracks that are not missing and that it has heard."""

@@ -41,7 +41,7 @@ def run(
 ) -> None:
     """Songs like every song of --like and unlike those of --unlike."""
     shared: Shared = context.obj
-    with shared.open() as library:
+    with shared.ask() as library:
         likes = [library.seed(seed) for seed in like]
         unlikes = [library.seed(seed) for seed in unlike or ()]
         found = library.blend(

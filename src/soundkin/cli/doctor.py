@@ -34,7 +34,7 @@ def run(context: typer.Context) -> int:
     """What is installed, which formats can be read, which models there are, and whether the library is well."""
     shared: Shared = context.obj
     print(f"soundkin {__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} cores")
-    wrong = [*_check_packages(), *_check_decoders(), *_check_model(shared.model), *_check_library(shared)]
+    wrong = [*_check_packages(), *_check_decoders(), *_check_model(shared.hearing_model), *_check_library(shared)]
     for problem in wrong:
         print(f"problem: {plain(problem)}")
     print("all well" if not wrong else f"{len(wrong)} problem(s)")
@@ -64,9 +64,9 @@ def _check_decoders() -> list[str]:
 
 def _check_model(name: str) -> list[str]:
     from soundkin.errors import SoundkinError
-    from soundkin.model import MODELS, load_model
+    from soundkin.model import DEFAULT_MODEL, MODELS, load_model
 
-    print("models:", ", ".join(MODELS))
+    print("models:", ", ".join(f"{one} (the default)" if one == DEFAULT_MODEL else one for one in MODELS))
     try:
         model = load_model(name)
     except (SoundkinError, ImportError) as error:

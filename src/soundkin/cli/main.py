@@ -22,13 +22,15 @@ from soundkin.cli import (
     info,
     lab,
     list_,
+    models,
     path,
     prune,
     radio,
     scan,
     similar,
+    tags,
 )
-from soundkin.cli.options import Shared
+from soundkin.cli.options import MODEL_HELP, Shared
 from soundkin.errors import InputError, SoundkinError
 
 EXIT_OK, EXIT_NOTHING, EXIT_USAGE, EXIT_SOME_FAILED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
@@ -62,14 +64,14 @@ def _shared_options(
         ),
     ] = None,
     model: Annotated[
-        str,
-        typer.Option("--model", envvar="SOUNDKIN_MODEL", help="A built-in model, or the path of an .onnx model file."),
-    ] = "timbre",
+        str | None, typer.Option("--model", envvar="SOUNDKIN_MODEL", help=MODEL_HELP, show_default=False)
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    context.obj = Shared(library=library, model=model)
+    source = context.get_parameter_source("model")
+    context.obj = Shared(library, model, model_from_environment=source is not None and source.name == "ENVIRONMENT")
 
 
 COMMANDS: dict[str, Callable[..., int | None]] = {
@@ -78,9 +80,11 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "path": path.run,
     "blend": blend.run,
     "radio": radio.run,
+    "tags": tags.run,
     "list": list_.run,
     "info": info.run,
     "failures": failures.run,
+    "models": models.run,
     "prune": prune.run,
     "doctor": doctor.run,
     "demo": demo.run,

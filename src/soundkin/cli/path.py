@@ -38,7 +38,7 @@ def run(
     The figure in each row is its similarity to the row before.
     """
     shared: Shared = context.obj
-    with shared.open() as library:
+    with shared.ask() as library:
         a, b = library.seed(start), library.seed(end)
         found = library.path(a, b, n=n, only=only or (), exclude=exclude or ())
         print_recommendations(found, n=n, as_json=as_json, similarity="to last")

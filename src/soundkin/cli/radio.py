@@ -38,7 +38,7 @@ def run(
 ) -> None:
     """A programme of N songs that begins near SEED and drifts, with artists spaced; another one every time."""
     shared: Shared = context.obj
-    with shared.open() as library:
+    with shared.ask() as library:
         song = library.seed(seed)
         found = library.radio(song, n=n, only=only or (), exclude=exclude or (), random_seed=random_seed)
         print_recommendations(found, n=n, as_json=as_json)

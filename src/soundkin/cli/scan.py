@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from soundkin.cli.options import Shared
+from soundkin.cli.options import MODEL_HELP, Shared
 from soundkin.cli.output import clock, counted, plain
 
 if TYPE_CHECKING:
@@ -41,19 +41,21 @@ def run(
     ] = None,
     time_limit: Annotated[float, typer.Option(min=1, help="Seconds one track may take before it is given up.")] = 120.0,
     retry_failed: Annotated[bool, typer.Option(help="Try files again that failed before.")] = False,
+    model: Annotated[str | None, typer.Option("--model", help=MODEL_HELP, show_default=False)] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON object a line: progress, then a report.")
     ] = False,
 ) -> int:
     """Listen to what is new in folders of music, and remember it.
 
-    Unchanged files are skipped; moved, renamed and retagged ones keep their analysis. It may be stopped at any time:
-    the next scan goes on from there. Exit code: 0 all well, 3 some files failed, 1 nothing could be analysed.
+    Unchanged files are skipped; moved, renamed and retagged ones keep their analysis. With a model that has not heard
+    the whole library yet, it hears what is new first, then the rest. It may be stopped at any time: the next scan goes
+    on from there. Exit code: 0 all well, 3 some files failed, 1 nothing could be analysed.
     """
     from soundkin.errors import InputError
     from soundkin.excerpts import ExcerptPlan
 
-    shared: Shared = context.obj
+    shared: Shared = context.obj.with_model(model)
     plan = ExcerptPlan.parse(excerpts) if excerpts is not None else None
     with shared.open(create=True) as library:
         places = folders or library.catalogue.folders()
@@ -69,6 +71,8 @@ def run(
                 on_progress=on_progress,
             )
         _print_report(report, as_json=as_json)
+        if report.found and (note := library.answering.note):
+            print(note, file=sys.stderr)
     if report.failures or report.unreadable_folders:
         return 3 if report.in_library else 1
     return 0 if report.found else 1
@@ -99,14 +103,15 @@ def _as_json(now: ScanProgress) -> dict[str, Any]:
 
 def _lines() -> Callable[[ScanProgress], None]:
     """Plain lines: at both ends, and now and then between."""
-    told_at, told = 0.0, ""
+    told_at, told, phase = 0.0, "", ""
 
     def show(now: ScanProgress) -> None:
-        nonlocal told_at, told
+        nonlocal told_at, told, phase
         line = _sentence(now)
-        finished = now.phase == "listening" and now.done >= now.total
-        if line != told and now.total and (finished or not told or time.monotonic() - told_at >= _LINE_EVERY):
-            told_at, told = time.monotonic(), line
+        finished = now.phase != "looking" and now.done >= now.total
+        begun = not told or (now.phase != phase and now.phase == "listening again")
+        if line != told and now.total and (finished or begun or time.monotonic() - told_at >= _LINE_EVERY):
+            told_at, told, phase = time.monotonic(), line, now.phase
             print(line, file=sys.stderr, flush=True)
 
     return show
@@ -117,7 +122,8 @@ def _sentence(now: ScanProgress) -> str:
         return f"looking: {counted(now.done, 'file')} found, {now.total:,} to listen to"
     left = "" if now.seconds_left is None else f", {clock(now.seconds_left)} left"
     failed = f", {now.failures:,} failed" if now.failures else ""
-    return f"listening: {now.done:,} of {now.total:,}, {60 * now.rate:,.0f} a minute{left}{failed}"
+    what = "listening" if now.phase == "listening" else "listening again, with the new model"
+    return f"{what}: {now.done:,} of {now.total:,}, {60 * now.rate:,.0f} a minute{left}{failed}"
 
 
 @contextmanager
@@ -135,7 +141,7 @@ def _bar() -> Iterator[Callable[[ScanProgress], None]]:
         task = bar.add_task("looking", total=None)
 
         def show(now: ScanProgress) -> None:
-            total = now.total if now.phase == "listening" else None
+            total = None if now.phase == "looking" else now.total
             bar.update(task, description=_sentence(now), total=total, completed=now.done if total else 0)
 
         yield show
@@ -147,6 +153,7 @@ def _print_report(report: ScanReport, *, as_json: bool) -> None:
         return
     counts = {
         "analysed": report.analysed,
+        "heard again": report.reheard,
         "unchanged": report.unchanged + report.returned,
         "moved": report.moved,
         "retagged": report.retagged,
@@ -194,6 +201,7 @@ def report_as_json(report: ScanReport) -> dict[str, Any]:
         "moved": report.moved,
         "copied": report.copied,
         "returned": report.returned,
+        "reheard": report.reheard,
         "missing": report.missing,
         "partial": notes(report.partial),
         "failures": notes(report.failures),

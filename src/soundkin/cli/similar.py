@@ -42,7 +42,7 @@ def run(
 ) -> None:
     """Songs that sound like SEED. With several seeds, songs that are like every one of them."""
     shared: Shared = context.obj
-    with shared.open() as library:
+    with shared.ask() as library:
         try:
             songs = [library.seed(seed) for seed in seeds]
         except SeedError as error:

@@ -53,7 +53,7 @@ def run(
     if not file.is_file():
         what = "it is a folder; one song is explained at a time" if file.is_dir() else "there is no such file"
         raise InputError(f"{file}: {what}")
-    tagger = tagger_of(model or shared.model)
+    tagger = tagger_of(model or shared.hearing_model)
     with counting("asking the model") as progress:
         one = explain(
             file,

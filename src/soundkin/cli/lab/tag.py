@@ -78,7 +78,7 @@ def run(
     from soundkin.errors import InputError
 
     shared: Shared = context.obj
-    taggers = [tagger_of(name) for name in models or [shared.model]]
+    taggers = [tagger_of(name) for name in models or [shared.hearing_model]]
     if top_share is not None and write_csv is None:
         raise InputError("--top-share says which files a tags.csv gives a tag to: it goes with --write-csv")
     if len(taggers) > 1 and write_csv is None:

@@ -64,7 +64,7 @@ def run(
     check_names(space=space, dominant=dominant)
     found, answers = [], []
     with shared.open() as asked:
-        for model in [model_file(one) for one in models or [shared.model]]:
+        for model in [model_file(one) for one in models or [shared.hearing_model]]:
             tagged = load_tagged(asked.catalogue, model, shortest=shortest)
             library = Library(asked.catalogue, model=model)
             songs: list[str | int] = [*seed] if seed else []
