@@ -2,8 +2,9 @@
 
     python benchmarks/similar_100k.py [--tracks 100000] [--queries 300] [--library FILE]
 
-The library is generated: clustered vectors of the `timbre` model's size, 8,000 artists, words and genres as uneven as
-in real tags, and one track in 25 the re-encoding of another. With --library it is kept, and used again the next time.
+The library is generated: clustered vectors of the `timbre` model's size, 80 tags and eight passages a track, 8,000
+artists, words and genres as uneven as in real tags, and one track in 25 the re-encoding of another. With --library it
+is kept, and used again the next time.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ from soundkin import filters
 from soundkin.catalogue import Catalogue, fold, schema
 from soundkin.index import Index
 from soundkin.journeys import path, radio
-from soundkin.model import TimbreModel
+from soundkin.model import Space, Tag, TimbreModel
 from soundkin.recommend import similar
 from soundkin.seeds import Seed, seed_of
 
 MEDIAN, P99 = 20.0, 60.0  # ms: the targets for `similar`
 PRODUCT = 10.0  # ms: the target for one query against all vectors and the choice of the best 10
+TAGS, PASSAGES = 80, 8  # of each track
 GENRES = "Rock Pop Jazz Blues Folk Metal Classical Electronic Reggae Soundtrack Audiobook Christmas".split()
 SYLLABLES = "ka lo mi ra ten dor sel va nu pi gre sta ön bel fu ri zo win ter é".split()
 WORDS = [a + b + c for a in SYLLABLES for b in SYLLABLES for c in ("", "n", "s")]
@@ -39,10 +41,14 @@ WORDS = [a + b + c for a in SYLLABLES for b in SYLLABLES for c in ("", "n", "s")
 # --- the library -----------------------------------------------------------------------------------------------------
 
 
+Floats = npt.NDArray[np.float64]
+
+
 def generate(path: Path, *, tracks: int) -> None:
     """Write a library of `tracks` rows at `path`, in bulk; the same one every time."""
     rng = np.random.default_rng(0)
     model = TimbreModel()
+    model.tags = tuple(Tag(f"tag {i}", "genre") for i in range(TAGS))
     with Catalogue.open(path) as catalogue:
         catalogue.register_model(model)
     centres = rng.normal(0, 1, (400, model.space.dimension)).astype(np.float32)
@@ -53,6 +59,7 @@ def generate(path: Path, *, tracks: int) -> None:
             connection.execute(schema.recordings.insert(), [_recording(**song) for song in songs])
             connection.execute(schema.tracks.insert(), [_track(**song) for song in songs])
             connection.execute(schema.vectors.insert(), [_vector(model_id=model.id, **song) for song in songs])
+            connection.execute(schema.passages.insert(), [_passages(model_id=model.id, **song) for song in songs])
     engine.dispose()
 
 
@@ -73,6 +80,7 @@ def _songs(first: int, rng: np.random.Generator, centres: npt.NDArray[np.float32
                 "year": 1960 + cluster % 64,
                 "duration": float(np.clip(rng.lognormal(5.4, 0.4), 30, 3600)),
                 "vector": centres[cluster] + rng.normal(0, 1, centres.shape[1]),
+                "heard": rng.beta(0.3, 3, TAGS),
                 "codes": rng.integers(0, 1 << 16, 12 * 45, dtype=np.uint16),
             }
         )
@@ -101,7 +109,9 @@ def _recording(*, number: int, duration: float, codes: npt.NDArray[np.uint16], *
     }
 
 
-def _track(*, number: int, duration: float, codes: object, vector: object, **tags: Any) -> dict[str, Any]:
+def _track(
+    *, number: int, duration: float, codes: object, vector: object, heard: object, **tags: Any
+) -> dict[str, Any]:
     name = f"{number % 12 + 1:02d} - {tags['title']} {number}.mp3"
     path = Path(f"/home/ada/Music/{tags['artist']}/{tags['album']}/{name}").absolute()
     searched = (tags["title"], tags["artist"], tags["album"], "", path.stem)
@@ -119,8 +129,18 @@ def _track(*, number: int, duration: float, codes: object, vector: object, **tag
     }
 
 
-def _vector(*, number: int, model_id: str, vector: npt.NDArray[np.float64], **_: Any) -> dict[str, Any]:
-    return {"content_id": f"{number:032x}", "model_id": model_id, "embedding": vector.astype("<f4").tobytes()}
+def _vector(*, number: int, model_id: str, vector: Floats, heard: Floats, **_: Any) -> dict[str, Any]:
+    blobs = {"embedding": vector.astype("<f4").tobytes(), "tags": heard.astype("<f4").tobytes()}
+    return {"content_id": f"{number:032x}", "model_id": model_id, **blobs}
+
+
+def _passages(*, number: int, model_id: str, vector: Floats, duration: float, **_: Any) -> dict[str, Any]:
+    """The vector over and over, turned a little, in the form of `soundkin.catalogue.passages`."""
+    packed = np.dtype([("start", "<f4"), ("scale", "<f4"), ("numbers", "i1", (len(vector),))])
+    rows = np.empty(PASSAGES, packed)
+    rows["start"], rows["scale"] = np.linspace(0, duration - 10, PASSAGES), np.abs(vector).max() / 127
+    rows["numbers"] = [np.roll(vector, i) / rows["scale"][0] for i in range(PASSAGES)]
+    return {"content_id": f"{number:032x}", "model_id": model_id, "excerpts": rows.tobytes()}
 
 
 # --- the measurement -------------------------------------------------------------------------------------------------
@@ -163,6 +183,12 @@ def measure(catalogue: Catalogue, *, queries: int) -> None:
     row("filters: made from the library, and kept", [milliseconds(first_filter)])
     row("filters and index: loaded from their files", [milliseconds(first_filter) for _ in range(10)])
 
+    def first_tag() -> None:
+        filters.mask(catalogue, load(), only=["tag:tag 7"])
+
+    row("tags: read from the library, and kept", [milliseconds(first_tag)])
+    row("filters, tags and index: loaded from their files", [milliseconds(first_tag) for _ in range(10)])
+
     def seeds(i: int, count: int) -> list[Seed]:
         ids = index.track_ids[[(chosen[i] + 997 * j) % len(index) for j in range(count)]].tolist()
         return [seed_of(catalogue, track, model_id=model.id) for track in catalogue.tracks(ids)]
@@ -200,6 +226,22 @@ def measure(catalogue: Catalogue, *, queries: int) -> None:
     row("similar, new filters, one per artist and album", times, median=MEDIAN, p99=P99)
     times = [ask(i, three, **new_filters(i + 2 * queries)) for i in range(queries)]
     row("similar, new filters, three seeds", times, median=MEDIAN, p99=P99)
+
+    def tag_filters(i: int) -> dict[str, list[str]]:
+        return {
+            "only": [f"tag:tag {i % TAGS}>{0.02 + 0.0001 * i:.4f}", f"tag:tag {(i + 3) % TAGS}<{0.6 + 0.001 * i:.3f}"],
+            "exclude": [f"tag:tag {(i + 7) % TAGS}>={0.5 + 0.001 * i:.3f}"],
+        }
+
+    filters.mask(catalogue, index, only=["tag:tag 7"])
+    times = [ask(i, one, **tag_filters(i)) for i in range(queries)]
+    row("similar, three new filters by tags every time", times, median=MEDIAN, p99=P99)
+    # without aspects the reasons come from tags and passages
+    index = Index.load(catalogue, Space(model.space.dimension), model_id=model.id)
+    filters.mask(catalogue, index, only=["tag:tag 7"])
+    times = [ask(i, one, **tag_filters(i + queries)) for i in range(queries)]
+    row("the same, reasons from tags and passages", times, median=MEDIAN, p99=P99)
+    index = load()
 
     pairs = [seeds(i, 2) for i in range(min(30, queries))]
     row("path of 12", [milliseconds(lambda: path(catalogue, index, *pair, n=12)) for pair in pairs])  # noqa: B023
