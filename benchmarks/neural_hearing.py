@@ -25,6 +25,7 @@ from soundkin.model import Model, load_model
 FORMS = ("mp3", "quieter", "first half", "second half")
 """What becomes of a track that looks for itself."""
 BIT_RATE = 64_000
+MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 GAIN = 10 ** (-12 / 20)
 
 
@@ -73,9 +74,9 @@ def as_mp3(path: Path, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with av.open(str(path)) as source, replacing(target) as file, av.open(file, "w", format="mp3") as out:
         heard = source.streams.best("audio").codec_context
-        rates = [rate for rate in (44100, 48000, 32000, 22050, 24000, 16000) if rate == heard.sample_rate]
+        rate = heard.sample_rate if heard.sample_rate in MP3_RATES else 44100
         layout = "mono" if heard.layout.nb_channels == 1 else "stereo"
-        stream = out.add_stream("libmp3lame", rate=rates[0] if rates else 44100, layout=layout)
+        stream = out.add_stream("libmp3lame", rate=rate, layout=layout)
         stream.bit_rate = BIT_RATE
         for frame in source.decode(audio=0):
             frame.pts = None

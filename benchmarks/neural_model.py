@@ -135,7 +135,7 @@ def parameters(path: Path) -> str:
     return f"{sum(int(np.prod(t.dims)) for t in tensors if t.data_type not in kinds):,}"
 
 
-def clocked(model: Model, *, seconds: float = 30.0, patience: float = 4.0) -> tuple[str, str]:
+def clocked(model: Model, *, seconds: float = 30.0, patience: float = 2.0) -> tuple[str, str]:
     """Median processor milliseconds of the network alone, and of `hear`, for `seconds` of noise."""
     y = (0.1 * np.random.default_rng(0).standard_normal(round(seconds * model.sr))).astype(np.float32)
     inside = 0.0

@@ -232,7 +232,7 @@ def test_the_program_prints_every_table(tmp_path):
     teacher = write_tagger(tmp_path / "msd-tiny.onnx", weights=weights, tags=tags)
     command = [sys.executable, str(BENCHMARKS / "neural_model.py"), "--model", str(model), "--teachers", str(teacher)]
     more = ["--music", str(albums(tmp_path / "music")), "--workers", "0", "--cache", str(tmp_path / "cache"), "--read"]
-    process = subprocess.run([*command, *more], capture_output=True, encoding="utf-8", timeout=150, check=False)
+    process = subprocess.run([*command, *more], capture_output=True, encoding="utf-8", check=False)
     assert process.returncode == 0, process.stderr
     titles = [line[4:] for line in process.stdout.splitlines() if line.startswith("### ")]
     assert titles == [
