@@ -115,7 +115,7 @@ def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
             row["dimension"],
             row["tags"],
             "" if row["tracks"] is None else f"{row['heard']:,} of {row['tracks']:,}",
-            ", ".join(["damaged" if row["id"] is None else "file gone", *marks] if row["problem"] else marks),
+            ", ".join(["unusable" if row["id"] is None else "file gone", *marks] if row["problem"] else marks),
             _size(row["bytes"]),
             licence if len(licence) <= _LICENCE else f"{licence[: _LICENCE - 1]}…",
         )
@@ -130,7 +130,7 @@ def _print_one(one: KnownModel, row: dict[str, Any], *, as_json: bool) -> None:
         return
     card = dict(one.card or {})
     lines = [(name, row[name]) for name in ("id", "version", "file")]
-    lines.append(("size", _size(row["bytes"])))
+    lines.append(("size", _size(row["bytes"]) or None))
     lines.append(("licence", row["licence"]))
     if row["tracks"] is not None:
         answers = "; it answers now" if row["answers"] else ""
@@ -149,8 +149,8 @@ def _print_one(one: KnownModel, row: dict[str, Any], *, as_json: bool) -> None:
     lines += _training(card.get("training"))
     lines.append(("problem", one.problem))
     for name, value in lines:
-        if value:
-            print(f"{plain(name) + ':':<12} {plain(value)}")
+        if value is not None:
+            print(f"{plain(name) + ':':<16} {plain(value)}".rstrip())
 
 
 def _compared(space: Space | None) -> str:
