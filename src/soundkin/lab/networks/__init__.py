@@ -18,6 +18,7 @@ from soundkin.lab.networks.recurrent import Recurrent, RecurrentSizes
 from soundkin.lab.networks.resnet import ResNet, ResNetSizes
 from soundkin.lab.networks.s3_lstm import S3LSTM, S3LSTMSizes
 from soundkin.lab.networks.short_chunk import ShortChunkCNN, ShortChunkSizes
+from soundkin.lab.networks.strided_cnn import StridedCNN, StridedCNNSizes
 from soundkin.lab.networks.tagging_crnn import TaggingCRNN, TaggingCRNNSizes
 from soundkin.lab.networks.transfer import Transfer, TransferSizes
 
@@ -77,6 +78,7 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "ann": Builder(dense.ANN, dense.Dense),
     "s3-lstm": Builder(S3LSTMSizes(), S3LSTM),
     "short-chunk-cnn": Builder(ShortChunkSizes(), ShortChunkCNN),
+    "strided-cnn": Builder(StridedCNNSizes(), StridedCNN),
     "k1c2": Builder(choi_cnn.K1C2, choi_cnn.ChoiK1C2),
     "k2c1": Builder(choi_cnn.K2C1, choi_cnn.ChoiK2C1),
     "k2c2": Builder(choi_cnn.K2C2Sizes(), choi_cnn.ChoiK2C2),

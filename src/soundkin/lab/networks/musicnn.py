@@ -60,7 +60,10 @@ class Musicnn(Network):
     def embed(self, x: torch.Tensor) -> torch.Tensor:
         x = self.spec_bn(as_pictures(x))  # (batch, 1, 96, 188)
         tall = [conv(x).amax(dim=2) for conv in self.tall]  # each (batch, 204, 188): wherever in frequency it fits best
-        loudness = x.mean(dim=2)  # (batch, 1, 188)
+        return self.after_tall(x.mean(dim=2), tall)
+
+    def after_tall(self, loudness: torch.Tensor, tall: list[torch.Tensor]) -> torch.Tensor:
+        """The mean over the bands (batch, 1, 188), and what the tall filters heard, each (batch, 204, 188)."""
         heard = torch.cat([*tall, *(conv(loudness) for conv in self.long)], dim=1)  # (batch, 561, 188)
         a = self.layers[0](heard)  # (batch, 64, 188)
         b = self.layers[1](a) + a

@@ -46,7 +46,10 @@ class TaggingCRNN(Network):
 
     def embed(self, x: torch.Tensor) -> torch.Tensor:
         x = self.spec_bn(as_pictures(x))  # (batch, 1, 96, 1813)
-        x = self.blocks(x)  # (batch, 128, 1, 18)
+        return self.after_blocks(self.blocks(x))
+
+    def after_blocks(self, x: torch.Tensor) -> torch.Tensor:
+        """The embedding of what the blocks leave, (batch, 128, 1, 18)."""
         x = x.flatten(1, 2).transpose(1, 2)  # (batch, 18, 128)
         return last_state(self.recurrent, x)  # (batch, 32)
 

@@ -1,0 +1,207 @@
+"""A recipe, carried out: material, answers of the teachers, the student, a model file. What is stopped goes on.
+
+OUT/
+  recipe.json            what was asked for, with the digests of the teachers' weights
+  targets/               passages and the teachers' answers (targets.py)
+  student.safetensors    the student after its last epoch
+  history.json           losses, and precision on what is kept out, epoch by epoch
+  NAME.onnx              the model file
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from soundkin.errors import ExperimentError, SoundkinError
+from soundkin.files import replacing
+from soundkin.lab.datasets import DATASETS
+from soundkin.lab.distill.finish import Finished, finish
+from soundkin.lab.distill.judge import album_precision, windows_of
+from soundkin.lab.distill.lessons import Lessons, make_lessons
+from soundkin.lab.distill.material import VARIATIONS, Track, find_tracks, load_tracks
+from soundkin.lab.distill.mixtures import Group
+from soundkin.lab.distill.recipe import Material, Recipe
+from soundkin.lab.distill.student import Student, embed, teach
+from soundkin.lab.distill.targets import SHARD, Targets, make_targets, read_targets, stamp_of
+from soundkin.lab.distill.teachers import load_teachers
+
+Say = Callable[[str], None]
+Count = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Listener:
+    """`say(line)` is told what begins and what was found, `count(what, done, total)` how far it is."""
+
+    say: Say = lambda line: None
+    count: Count = lambda what, done, total: None
+
+
+def distil(
+    recipe: Recipe,
+    *,
+    material: Mapping[str, Path],
+    teachers: Path,
+    out: Path,
+    targets: Path | None = None,
+    cache: Path | None = None,
+    device: str = "cpu",
+    workers: int | None = None,
+    listener: Listener | None = None,
+) -> Finished:
+    """Carry out the recipe with the folders of `material` (name -> folder) and the weights in `teachers`.
+
+    `targets` and `cache` (default: in `out`) may be shared by several recipes: shards that one has made of the same
+    material serve the others. Raises ExperimentError, WeightsError, DatasetError.
+    """
+    listener = listener or Listener()
+    folders = _folders(recipe, material)
+    asked = load_teachers(teachers, recipe.teachers, device=device)
+    out.mkdir(parents=True, exist_ok=True)
+    groups, kept_out = _gather(recipe, folders, cache or out / "material", workers, listener)
+    kept = targets or out / "targets"
+    shards = range(math.ceil(recipe.passages / SHARD))
+    make_targets(
+        kept,
+        groups=groups,
+        teachers=asked,
+        shards=shards,
+        seed=recipe.seed,
+        settings=recipe.mixtures,
+        progress=lambda done, total: listener.count("passages heard by the teachers", done * SHARD, total * SHARD),
+    )
+    stamp = stamp_of(groups, recipe.teachers, seed=recipe.seed, settings=recipe.mixtures)
+    heard = read_targets(kept, stamp=stamp, names=recipe.teachers, shards=shards)
+    lessons = make_lessons(heard, recipe.teachers)
+    told = dataclasses.asdict(recipe) | {"weights": _digests(teachers, recipe)}
+    _write_json(out / "recipe.json", told)
+    student = _taught(
+        recipe, heard, lessons, kept_out, out=out, key=_key(told, stamp), device=device, listener=listener
+    )
+    return finish(
+        student.to("cpu"),
+        lessons,
+        [track for group in groups for track in group.tracks],
+        recipe.finish,
+        out=out / f"{recipe.name}.onnx",
+        name=recipe.name,
+        version=recipe.version,
+        licence=recipe.licence,
+        training={"recipe": recipe.title, "teachers": list(recipe.teachers), "passages": len(heard)}
+        | {"parameters": sum(p.numel() for p in student.network.parameters())},
+    )
+
+
+def _folders(recipe: Recipe, material: Mapping[str, Path]) -> list[tuple[Material, Path]]:
+    names = [one.name for one in recipe.material]
+    for name in material:
+        if name not in names:
+            raise ExperimentError(f"the recipe has no material called {name!r}; it has: {', '.join(names)}")
+    missing = [name for name in names if name not in material]
+    if missing:
+        raise ExperimentError(f"a folder is needed for each material of the recipe: --material {missing[0]}=DIR")
+    for name, folder in material.items():
+        if not folder.is_dir():
+            raise ExperimentError(f"--material {name}={folder}: there is no such folder")
+    return [(one, material[one.name]) for one in recipe.material]
+
+
+def _gather(
+    recipe: Recipe, folders: list[tuple[Material, Path]], cache: Path, workers: int | None, listener: Listener
+) -> tuple[list[Group], list[Track]]:
+    """The groups to draw from, and the tracks that are kept out, as they are."""
+    groups, kept_out = [], []
+    for one, folder in folders:
+        only = None
+        if one.dataset:
+            if one.dataset not in DATASETS:
+                raise ExperimentError(
+                    f"material {one.name}: no dataset {one.dataset!r}; there are: {', '.join(DATASETS)}"
+                )
+            parts = DATASETS[one.dataset].load(folder).parts.get(one.split, {})
+            if one.part not in parts:
+                raise ExperimentError(f"material {one.name}: {one.dataset} has no part {one.part!r} of {one.split!r}")
+            only = tuple(parts[one.part])
+        paths = find_tracks(folder, without=one.without, only=only)
+
+        def count(done: int, total: int, name: str = one.name) -> None:
+            listener.count(f"{name}: files heard", done, total)
+
+        tracks, failed = load_tracks(paths, folder=cache, workers=workers, progress=count)
+        _report(failed, listener)
+        listener.say(f"{one.name}: {len(tracks)} tracks, a share of {one.share:g}")
+        if not tracks:
+            raise ExperimentError(f"material {one.name}: none of its {len(paths)} files can be used")
+        groups.append(Group(tracks, one.share))
+        if one.without:
+            others = find_tracks(folder, only=one.without)
+            kept, failed = load_tracks(others, folder=cache, variations=VARIATIONS[:1], workers=workers, progress=count)
+            _report(failed, listener)
+            kept_out += kept
+    return groups, kept_out
+
+
+def _report(failed: Mapping[Path, SoundkinError], listener: Listener) -> None:
+    for error in failed.values():
+        listener.say(f"left out: {error}")
+
+
+def _taught(
+    recipe: Recipe,
+    heard: Targets,
+    lessons: Lessons,
+    kept_out: list[Track],
+    *,
+    out: Path,
+    key: str,
+    device: str,
+    listener: Listener,
+) -> Student:
+    history: list[dict[str, Any]] = []
+    long = [track for track in kept_out if len(track.mels[0][0]) > 1]
+    windows = [windows_of(track) for track in long]
+    ends = np.cumsum([0, *map(len, windows)])
+
+    def on_epoch(row: dict[str, Any], student: Student) -> None:
+        if len({track.album for track in long}) > 1:
+            embedding = embed(student, np.concatenate(windows), device=device)[1]
+            means = np.stack([embedding[a:b].mean(axis=0) for a, b in zip(ends[:-1], ends[1:], strict=True)])
+            precision, hubness = album_precision(means, [track.album for track in long])
+            row |= {"kept out: precision at 5": round(precision, 4), "kept out: hubness": round(hubness, 3)}
+        history.append(row)
+        listener.say(", ".join(f"{name} {value}" for name, value in row.items()))
+
+    student = teach(
+        heard,
+        lessons,
+        recipe.student,
+        checkpoint=out / "student.safetensors",
+        key=key,
+        device=device,
+        on_epoch=on_epoch,
+    )
+    return student
+
+
+def _key(told: Mapping[str, Any], stamp: str) -> str:
+    """What a checkpoint must have been made with to be gone on from."""
+    decides = {name: told[name] for name in ("student", "teachers", "weights", "passages")} | {"targets": stamp}
+    return hashlib.blake2b(json.dumps(decides, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _digests(folder: Path, recipe: Recipe) -> dict[str, str]:
+    return {name: hashlib.sha256((folder / f"{name}.pth").read_bytes()).hexdigest() for name in recipe.teachers}
+
+
+def _write_json(path: Path, content: Any) -> None:
+    with replacing(path) as file:
+        file.write(json.dumps(content, indent=1, default=list).encode())

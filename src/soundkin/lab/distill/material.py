@@ -1,0 +1,160 @@
+"""The audio that a student learns from, as log-mel spectrograms that are kept on disk.
+
+No labels are read. Every track is kept in several variations (as it is, faster and higher, slower and lower, through
+a lossy codec), since these need the audio; all else that is done to it is done to its spectrogram (mixtures.py).
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from soundkin.audio import SUFFIXES, open_audio
+from soundkin.errors import ExperimentError, SoundkinError
+from soundkin.excerpts import ExcerptPlan
+from soundkin.lab.cache import for_each_clip
+from soundkin.lab.datasets.wording import count, some
+from soundkin.lab.importweights import FRONT_END
+from soundkin.spectrogram import log_mel
+
+FloatArray = npt.NDArray[np.float32]
+HalfArray = npt.NDArray[np.float16]
+
+FRAMES_PER_SECOND = FRONT_END.sr / FRONT_END.hop_length
+LEVEL = 12.0
+"""dB of the mean power over all bands and frames that every track is brought to: that of commercial music.
+
+The published taggers were trained on such music and do hear loudness; a student that is to hear a quiet copy of a song
+as the song needs targets that do not depend on it.
+"""
+_SHORTEST = 1.0
+_SILENT = -60.0  # dB of the mean power: nothing to learn from
+
+
+@dataclass(frozen=True)
+class Variation:
+    """A form of the audio: played `speed` times as fast, pitch and all, or decoded from mp3 at `bitrate` bit/s."""
+
+    speed: float = 1.0
+    bitrate: int = 0
+    longest: float = 600.0
+    """s of a track that are used at most, from its middle."""
+
+
+VARIATIONS = (Variation(), Variation(speed=1.09), Variation(speed=0.92), Variation(bitrate=32_000, longest=60.0))
+
+
+@dataclass(frozen=True)
+class Track:
+    """One file: `mels` are its variations, each (n_mels, frames) float16 in dB, brought to LEVEL."""
+
+    path: Path
+    mels: tuple[HalfArray, ...]
+
+    @property
+    def album(self) -> str:
+        """The folder it lies in."""
+        return self.path.parent.name
+
+
+def find_tracks(folder: Path, *, without: Sequence[str] = (), only: Sequence[str] | None = None) -> list[Path]:
+    """The audio files below `folder`, sorted, but those in folders named in `without`, or not named in `only`.
+
+    `without` and `only` hold names of folders, or of files without their suffix. Raises ExperimentError for a folder
+    without any, and for a name in `without` that is nowhere, since what should be kept out would be learned.
+    """
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not found:
+        raise ExperimentError(f"{folder}: no audio files below it")
+    names = {path: {path.stem, *path.relative_to(folder).parent.parts} for path in found}
+    there = set().union(*names.values())
+    missing = sorted(set(without) - there)
+    if missing:
+        raise ExperimentError(f"{folder}: to be kept out, but neither a folder nor a file there: {some(missing)}")
+    kept = [path for path in found if not names[path] & set(without)]
+    if only is not None:
+        kept = [path for path in kept if names[path] & set(only)]
+    if not kept:
+        raise ExperimentError(f"{folder}: all of its {count(len(found), 'file')} are kept out")
+    return kept
+
+
+def load_tracks(
+    paths: Sequence[Path],
+    *,
+    folder: Path,
+    variations: Sequence[Variation] = VARIATIONS,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[list[Track], dict[Path, SoundkinError]]:
+    """The tracks of `paths`, their spectrograms kept in `folder`, and why others cannot be used."""
+    heard = []
+    for number, variation in enumerate(variations):
+        heard.append(
+            for_each_clip(
+                paths,
+                functools.partial(hear, variation=variation),
+                folder=folder,
+                key=f"distill {FRONT_END} speed {variation.speed:g}, bitrate {variation.bitrate} {variation.longest} {LEVEL}",
+                workers=workers,
+                progress=progress if number == 0 else None,
+                kind=np.float16,
+            )
+        )
+    failed = {path: found[path] for path in paths for found in heard if isinstance(found[path], SoundkinError)}
+    tracks = [Track(path, tuple(found[path] for found in heard)) for path in paths if path not in failed]
+    return tracks, failed
+
+
+def hear(path: Path, *, variation: Variation) -> HalfArray:
+    """Log-mel of one file at LEVEL: (n_mels, frames) float16, dB. Raises AudioError."""
+    # resampled to another rate than it is then taken for: that is what a tape machine does
+    sr = round(FRONT_END.sr / variation.speed)
+    with open_audio(path) as source:
+        seconds = min(source.info.duration, variation.longest)
+        plan = (
+            ExcerptPlan(1, seconds) if seconds < source.info.duration else ExcerptPlan(0, max(1.0, min(seconds, 60.0)))
+        )
+        y = np.concatenate([excerpt.y for excerpt in source.excerpts(plan, sr=sr)])
+    if len(y) < _SHORTEST * FRONT_END.sr:
+        raise ExperimentError(f"{path}: shorter than {_SHORTEST:g} s")
+    if variation.bitrate:
+        y = through_codec(y, sr=FRONT_END.sr, bitrate=variation.bitrate)
+    mel = log_mel(y, FRONT_END)
+    level = level_of(mel)
+    if level < _SILENT:
+        raise ExperimentError(f"{path}: silent")
+    return (mel + (LEVEL - level)).astype(np.float16)
+
+
+def level_of(mel: FloatArray) -> float:
+    """dB of the mean power over all bands and frames of a log-mel spectrogram (n_mels, frames) in dB."""
+    return float(10 * np.log10(np.mean(10 ** (mel.astype(np.float64) / 10))))
+
+
+def through_codec(y: FloatArray, *, sr: int, bitrate: int) -> FloatArray:
+    """`y` (n,) after mp3 at `bitrate` bit/s: (about n,) float32."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp3") as container:
+        stream = container.add_stream("libmp3lame", rate=sr, layout="mono")
+        stream.bit_rate = bitrate
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(np.clip(y, -1, 1), np.float32)[np.newaxis], format="fltp", layout="mono"
+        )
+        frame.sample_rate = sr
+        fifo = av.AudioFifo()
+        fifo.write(frame)
+        for part in (*fifo.read_many(1152), fifo.read()):
+            if part is not None:
+                container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
+    buffer.seek(0)
+    with av.open(buffer) as container:
+        return np.concatenate([part.to_ndarray().mean(axis=0) for part in container.decode(audio=0)]).astype(np.float32)

@@ -1,0 +1,253 @@
+"""The student: a small network that learns to answer as all of its teachers do, and how alike they find two songs.
+
+Hinton, Vinyals & Dean 2015 (arXiv:1503.02531) for answers, Park et al. 2019 (arXiv:1904.05068) for relations, Chen et
+al. 2020 (arXiv:2002.05709) for the contrastive term, whose positive pairs are windows of one passage.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from soundkin.errors import ExperimentError
+from soundkin.lab.checkpoint import Progress, read_progress, write_progress
+from soundkin.lab.distill.lessons import Lessons
+from soundkin.lab.distill.targets import Targets
+from soundkin.lab.networks import build_network
+from soundkin.lab.networks.network import Network
+
+FloatArray = npt.NDArray[np.float32]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StudentSettings:
+    """How the student is built and taught; `answers`, `relations` and `contrast` are the weights of its losses."""
+
+    network: str = "strided-cnn"
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+    dimension: int = 192
+    """Of the embedding that recommends."""
+    epochs: int = 30
+    batch_size: int = 64
+    lr: float = 0.002
+    weight_decay: float = 0.02
+    warm_up: float = 0.05
+    """Share of all steps in which the learning rate rises; then it falls along a cosine."""
+    average: float = 0.999
+    """Decay of the running mean of the weights, which is what is kept."""
+    answers: float = 1.0
+    relations: float = 1.0
+    contrast: float = 0.1
+    temperature: float = 0.15
+    masks: int = 1
+    """Bands and stretches of time that are hidden in each window, one of each at most so many."""
+    shift: int = 8
+    """Frames by which windows are moved at most."""
+    seed: int = 0
+
+
+class Student(nn.Module):
+    """`network.embed` (batch, hidden), `network.head` all answers, `project` the embedding (batch, dimension)."""
+
+    def __init__(self, network: Network, dimension: int) -> None:
+        super().__init__()
+        self.network = network
+        self.project = nn.Linear(network.embedding_size, dimension, bias=False)
+        # centred and scaled by what it was trained on, so that a song's vector does not depend on a library
+        self.centre = nn.BatchNorm1d(dimension, affine=False)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        hidden = self.network.dropout(self.network.embed(x))
+        return self.centre(self.project(hidden)), self.network.head(hidden)
+
+
+def build_student(settings: StudentSettings, *, input_shape: tuple[int, int], outputs: int) -> Student:
+    """With fresh weights. Raises ExperimentError."""
+    torch.manual_seed(settings.seed)
+    network = build_network(settings.network, input_shape=input_shape, classes=outputs, **settings.sizes)
+    return Student(network, settings.dimension)
+
+
+def teach(
+    targets: Targets,
+    lessons: Lessons,
+    settings: StudentSettings,
+    *,
+    checkpoint: Path,
+    key: str,
+    device: str = "cpu",
+    on_epoch: Callable[[dict[str, Any], Student], None] | None = None,
+) -> Student:
+    """A student after all epochs, its weights averaged, in evaluation mode; goes on from `checkpoint` if it is there.
+
+    `on_epoch` is called with what was measured, and the averaged student as it is then.
+    """
+    place = torch.device(device)
+    student = build_student(settings, input_shape=(96, 188), outputs=lessons.outputs).to(place)
+    if student.network.input_is_picture:
+        student = student.to(memory_format=torch.channels_last)
+    averaged = copy.deepcopy(student).eval()
+    optimizer = torch.optim.AdamW(student.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    history: list[dict[str, Any]] = []
+    kept = read_progress(checkpoint, key=key, device=place)
+    if kept is not None:
+        student.load_state_dict(kept.state)
+        averaged.load_state_dict(kept.best_state)
+        optimizer.load_state_dict(kept.optimizer)
+        history = kept.history
+    steps = len(targets) // settings.batch_size
+    if not steps:
+        raise ExperimentError(f"{len(targets)} passages are less than a batch of {settings.batch_size}")
+    for epoch in range(len(history), settings.epochs):
+        began = time.monotonic()
+        losses: dict[str, float] = {}
+        student.train()
+        for step, batch in enumerate(_batches(targets, lessons, settings, epoch=epoch)):
+            share = (epoch * steps + step) / (settings.epochs * steps)
+            for group in optimizer.param_groups:
+                group["lr"] = settings.lr * _schedule(share, settings.warm_up)
+            parts = _step(student, batch, lessons, settings, place)
+            loss = sum(parts.values())
+            if not torch.isfinite(loss):
+                raise ExperimentError(f"the loss is not finite in epoch {epoch + 1}; a lower lr helps: {settings.lr}")
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(student.parameters(), 5.0)
+            optimizer.step()
+            _average(averaged, student, min(settings.average, (1 + step + epoch * steps) / (10 + step + epoch * steps)))
+            for name, part in parts.items():
+                losses[name] = losses.get(name, 0.0) + float(part.detach()) / steps
+        row = {"epoch": epoch + 1, "seconds": round(time.monotonic() - began, 1)}
+        row |= {name: round(value, 4) for name, value in losses.items()}
+        if on_epoch is not None:
+            on_epoch(row, averaged)
+        history.append(row)
+        write_progress(
+            checkpoint,
+            Progress(student.state_dict(), optimizer.state_dict(), averaged.state_dict(), epoch, history),
+            key=key,
+        )
+    return averaged.eval()
+
+
+def _schedule(share: float, warm_up: float) -> float:
+    if share < warm_up:
+        return (share + 1e-3) / warm_up
+    return 0.5 * (1 + float(np.cos(np.pi * (share - warm_up) / (1 - warm_up)))) + 1e-3
+
+
+@torch.no_grad()
+def _average(averaged: Student, student: Student, decay: float) -> None:
+    for mean, now in zip(averaged.state_dict().values(), student.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(now, 1 - decay)
+        else:
+            mean.copy_(now)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    x: torch.Tensor
+    window: torch.Tensor
+    passage: torch.Tensor
+    alike: torch.Tensor
+
+
+def _batches(targets: Targets, lessons: Lessons, settings: StudentSettings, *, epoch: int) -> Iterator[_Batch]:
+    """Prepared one ahead, since reading takes a processor's time as well."""
+    rng = np.random.default_rng((settings.seed, epoch))
+    order = rng.permutation(len(targets))
+    size = settings.batch_size
+
+    def prepare(rows: npt.NDArray[np.int64], seed: int) -> _Batch:
+        own = np.random.default_rng((settings.seed, epoch, seed))
+        x = targets.windows(rows, own.integers(-settings.shift, settings.shift + 1, len(rows)))
+        for windows in x:
+            for one in windows:
+                _mask(one, settings.masks, own)
+        alike = np.mean([one[rows] @ one[rows].T for one in lessons.joint], axis=0, dtype=np.float32)
+        arrays = (x, lessons.window[rows], lessons.passage[rows], alike)
+        return _Batch(*(torch.from_numpy(array) for array in arrays))
+
+    with ThreadPoolExecutor(1) as reader:
+        starts = range(0, len(order) - size + 1, size)
+        waiting = None
+        for number, start in enumerate(starts):
+            coming = reader.submit(prepare, np.sort(order[start : start + size]), number)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = coming
+        if waiting is not None:
+            yield waiting.result()
+
+
+def _mask(window: FloatArray, masks: int, rng: np.random.Generator) -> None:
+    """Hide some bands and some time, as SpecAugment does (Park et al. 2019, arXiv:1904.08779); in place."""
+    mean = window.mean()
+    for _ in range(masks):
+        width = int(rng.integers(0, 13))
+        low = int(rng.integers(0, window.shape[0] - width))
+        window[low : low + width] = mean
+        width = int(rng.integers(0, 25))
+        low = int(rng.integers(0, window.shape[1] - width))
+        window[:, low : low + width] = mean
+
+
+def _step(
+    student: Student, batch: _Batch, lessons: Lessons, settings: StudentSettings, place: torch.device
+) -> dict[str, torch.Tensor]:
+    n, k = batch.x.shape[:2]
+    x = batch.x.to(place).flatten(0, 1)
+    with torch.autocast(place.type, torch.bfloat16):
+        embedding, answers = student(x)
+    embedding, answers = embedding.float().view(n, k, -1), answers.float().view(n, k, -1)
+    split = batch.window.shape[-1]
+    off_window = (answers[..., :split] - batch.window.to(place)).square().mean(dim=(0, 1))
+    off_passage = (answers[..., split:].mean(dim=1) - batch.passage.to(place)).square().mean(dim=0)
+    questions = [off_window[block].mean() for block in lessons.blocks_window]
+    questions += [off_passage[block].mean() for block in lessons.blocks_passage]
+    parts = {"answers": settings.answers * torch.stack(questions).mean()}
+    if settings.relations:
+        units = nn.functional.normalize(embedding.mean(dim=1), dim=1)
+        others = ~torch.eye(n, dtype=torch.bool, device=place)
+        off = (units @ units.T - batch.alike.to(place))[others]
+        parts["relations"] = settings.relations * 10 * off.square().mean()
+    if settings.contrast:
+        parts["contrast"] = settings.contrast * contrast(embedding, temperature=settings.temperature)
+    return parts
+
+
+def contrast(embedding: torch.Tensor, *, temperature: float) -> torch.Tensor:
+    """NT-Xent of windows (n, k, d): those of one passage are to be closer to each other than to all others."""
+    n, k = embedding.shape[:2]
+    units = nn.functional.normalize(embedding.flatten(0, 1), dim=1)
+    logits = units @ units.T / temperature
+    itself = torch.eye(n * k, dtype=torch.bool, device=logits.device)
+    logits = logits.masked_fill(itself, -1e9)
+    passage = torch.arange(n, device=logits.device).repeat_interleave(k)
+    same = (passage[:, None] == passage[None]) & ~itself
+    log_p = logits - logits.logsumexp(dim=1, keepdim=True)
+    return -(log_p * same).sum(dim=1).div(same.sum(dim=1)).mean()
+
+
+def embed(student: Student, windows: FloatArray, *, device: str = "cpu", batch: int = 64) -> tuple[FloatArray, ...]:
+    """Windows (n, n_mels, WINDOW) to hidden (n, hidden), embedding (n, dimension) and all answers (n, outputs)."""
+    found = []
+    with torch.inference_mode():
+        for i in range(0, len(windows), batch):
+            hidden = student.network.embed(torch.from_numpy(windows[i : i + batch]).to(device))
+            found.append([hidden, student.centre(student.project(hidden)), student.network.head(hidden)])
+    return tuple(torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))

@@ -1,0 +1,200 @@
+"""Published taggers as teachers: what each of them makes of a passage.
+
+Won et al. 2020 (arXiv:2006.00751): fully convolutional networks and CRNNs that hear 29 s, musicnn that hears 3 s. Of
+those that hear 29 s it is also asked what they hear on the way, since their last layers sum all of it up: hints, as
+Romero et al. 2015 (arXiv:1412.6550) call them, of every few seconds.
+Teachers are asked in half precision (bfloat16), compiled where that can be: half as long, and 1 % off.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from soundkin.errors import ExperimentError
+from soundkin.lab.importweights import PUBLISHED, fill, read_state, recognise
+from soundkin.lab.networks.fcn import FCN
+from soundkin.lab.networks.musicnn import Musicnn
+from soundkin.lab.networks.network import Network
+from soundkin.lab.networks.tagging_crnn import TaggingCRNN
+from soundkin.lab.networks.to_onnx import EmbeddingAndLogits
+
+FloatArray = npt.NDArray[np.float32]
+
+PASSAGE = 1813
+"""Frames of a passage: what the networks of 29 s hear."""
+WINDOW = 188
+"""Frames of a window of it: what musicnn hears, 3 s."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """`answer(x)`: (batch, n_mels, frames) float32 in dB to embeddings (batch, d), logits (batch, tags) and, of those
+    who hear passages, hints (batch, numbers, cells), a cell standing for `cell` frames."""
+
+    name: str
+    frames: int
+    """PASSAGE or WINDOW."""
+    dimension: int
+    tags: int
+    cell: int
+    answer: Any
+
+    @property
+    def hears_windows(self) -> bool:
+        return self.frames == WINDOW
+
+    @property
+    def vocabulary(self) -> str:
+        """'msd', 'jamendo', 'mtat': the name up to its first hyphen."""
+        return self.name.partition("-")[0]
+
+
+def load_teachers(folder: Path, names: Sequence[str], *, device: str = "cpu", fast: bool = True) -> list[Teacher]:
+    """The weights `folder`/NAME.pth of each name. Raises WeightsError, ExperimentError."""
+    return [load_teacher(folder / f"{name}.pth", device=device, fast=fast) for name in names]
+
+
+def load_teacher(path: Path, *, device: str = "cpu", fast: bool = True) -> Teacher:
+    """Without `fast` in single precision and not compiled. Raises WeightsError."""
+    if not path.is_file():
+        raise ExperimentError(f"{path}: there is no such weight file; docs/model.md says where the teachers come from")
+    state = read_state(path)
+    kind = recognise(state, path)
+    network = fill(kind, state, path).to(device)
+    frames = PUBLISHED[kind].segment_frames
+    if frames not in (PASSAGE, WINDOW):
+        raise ExperimentError(f"{path}: hears {frames} frames; teachers hear {WINDOW} or {PASSAGE}")
+    cell = _CELLS.get(type(network), 0)
+    return Teacher(
+        path.stem, frames, network.embedding_size, network.head.out_features, cell, _Answer(network, device, fast)
+    )
+
+
+_CELLS = {FCN: 4 * 4 * 4 * 5, TaggingCRNN: 2 * 3 * 4 * 4}
+"""Frames that one cell of the hints stands for: what the pools before them make one of."""
+
+
+class _WithHints(nn.Module):
+    """A network of 29 s: (embedding, logits, hints)."""
+
+    def __init__(self, network: FCN | TaggingCRNN) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        network = self.network
+        x = network.spec_bn(x.unsqueeze(1))
+        if isinstance(network, FCN):
+            hints = network.blocks[:-1](x)  # (batch, 128, 4, 5)
+            embedding = network.blocks[-1](hints).flatten(1)
+        else:
+            hints = network.blocks(x)  # (batch, 128, 1, 18)
+            embedding = network.after_blocks(hints)
+        return embedding, network.head(embedding), hints.flatten(1, 2)
+
+
+class _Answer:
+    def __init__(self, network: Network, device: str, fast: bool) -> None:
+        self.device, self.fast = device, fast
+        self.module: nn.Module
+        if isinstance(network, Musicnn):
+            self.module = EmbeddingAndLogits(_QuickMusicnn(network) if fast else network)
+        else:
+            self.module = _WithHints(network)
+            if fast:
+                self.module = _compiled(self.module.to(memory_format=torch.channels_last), device=device)
+
+    @torch.no_grad()
+    def __call__(self, x: FloatArray) -> tuple[FloatArray, ...]:
+        heard = torch.from_numpy(x).to(self.device)
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.fast):
+            answers = self.module(heard)
+        return tuple(answer.float().cpu().numpy() for answer in answers)
+
+
+def _compiled(module: nn.Module, *, device: str) -> nn.Module:
+    """The module compiled, or as it is where this machine has no compiler."""
+    import torch._inductor.config as inductor
+
+    try:
+        with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16), inductor.patch(freezing=True):
+            compiled: nn.Module = torch.compile(module)
+            compiled(torch.zeros(BATCH, 96, PASSAGE, device=device))
+    except Exception as error:  # whatever is missing to compile with
+        _log.warning("the teachers are asked without compiling them, which takes twice as long: %s", error)
+        return module
+    return compiled
+
+
+BATCH = 4
+"""Passages that are heard at once."""
+
+
+class _QuickMusicnn(nn.Module):
+    """musicnn with its tall filters band by band, keeping the maximum: a third of the time of 2-D convolution here."""
+
+    def __init__(self, network: Musicnn) -> None:
+        super().__init__()
+        self.network, self.head = network, network.head
+
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
+        network = self.network
+        x = network.spec_bn(x.unsqueeze(1))[:, 0]  # (batch, 96, 188)
+        tall = []
+        for block in network.tall:
+            conv, bn = block.conv, block.bn
+            height = conv.kernel_size[0]
+            scale = bn.weight / torch.sqrt(bn.running_var + bn.eps)
+            weight = conv.weight[:, 0] * scale[:, None, None]  # (204, height, 7)
+            bias = (conv.bias - bn.running_mean) * scale + bn.bias
+            best = None
+            for low in range(x.shape[1] - height + 1):
+                heard = nn.functional.conv1d(x[:, low : low + height], weight, padding=3)
+                best = heard if best is None else torch.maximum(best, heard)
+            tall.append(torch.relu(best + bias[:, None]))  # ReLU and adding keep the order, so they can come last
+        return network.after_tall(x.mean(dim=1, keepdim=True), tall)
+
+
+def ask(teachers: Sequence[Teacher], passages: FloatArray, starts: npt.NDArray[np.int64]) -> dict[str, FloatArray]:
+    """What the teachers make of `passages` (n, n_mels, PASSAGE) and of their windows at `starts` (n, k), in frames.
+
+    'NAME embedding' and 'NAME logits': (n, numbers) of those who hear passages, (n, k, numbers) of the others; 'NAME
+    hints': (n, k, numbers), the mean over the cells that a window lies in, each as much as it does.
+    """
+    n, k = starts.shape
+    windows = np.stack(
+        [passage[:, start : start + WINDOW] for passage, row in zip(passages, starts, strict=True) for start in row]
+    )
+    answers: dict[str, FloatArray] = {}
+    for teacher in teachers:
+        heard, batch = (windows, 3 * BATCH) if teacher.hears_windows else (passages, BATCH)
+        parts = [teacher.answer(heard[i : i + batch]) for i in range(0, len(heard), batch)]
+        for what, arrays in zip(("embedding", "logits", "hints"), zip(*parts, strict=True), strict=False):
+            joined = np.concatenate(arrays)
+            if what == "hints":
+                joined = np.einsum("ndc,nkc->nkd", joined, overlaps(starts, cells=joined.shape[2], cell=teacher.cell))
+            answers[f"{teacher.name} {what}"] = joined.reshape(n, k, -1) if teacher.hears_windows else joined
+    return answers
+
+
+def overlaps(starts: npt.NDArray[np.int64], *, cells: int, cell: int) -> FloatArray:
+    """How much of each window at `starts` (n, k) lies in each cell of `cell` frames: (n, k, cells), of sum 1.
+
+    What lies beyond the last cell counts as in it.
+    """
+    edges = np.arange(cells + 1) * cell
+    edges[-1] = max(edges[-1], PASSAGE)
+    begin, end = starts[..., None], starts[..., None] + WINDOW
+    inside = np.clip(np.minimum(end, edges[1:]) - np.maximum(begin, edges[:-1]), 0, None)
+    return (inside / inside.sum(axis=-1, keepdims=True)).astype(np.float32)
