@@ -23,6 +23,7 @@ from soundkin.model import (
     Space,
     Tag,
     TimbreModel,
+    built_in_id,
     load_model,
     model_card,
 )
@@ -165,6 +166,9 @@ def test_built_in_models_load_by_name(name: str) -> None:
     model = load_model(name)
     assert model.name == model.source == name
     assert model.card["licence"]
+    assert built_in_id(name) == model.id  # told without loading it
+    if name in BUNDLED:
+        assert CHECKSUM_KEY.encode() in BUNDLED[name].read_bytes(), "sealed, so that damage is noticed"
 
 
 def test_the_bundled_model_is_the_default_where_it_is_there() -> None:
