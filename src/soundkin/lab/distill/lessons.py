@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from soundkin.lab.distill.targets import Targets
+from soundkin.lab.distill.teachers import WINDOWS
 from soundkin.lab.distill.vocabulary import merge, usual_logits
 
 FloatArray = npt.NDArray[np.float32]
@@ -62,7 +63,7 @@ def make_lessons(targets: Targets, names: Sequence[str]) -> Lessons:
     tags, tag_mean, tag_deviation = _standardised(merged_logits(targets, names))
     passage.append(tags)
     return Lessons(
-        np.concatenate(window, axis=2) if window else np.empty((len(targets), targets.starts.shape[1], 0), np.float32),
+        np.concatenate(window, axis=2) if window else np.empty((len(targets), WINDOWS, 0), np.float32),
         np.concatenate(passage, axis=1),
         _slices(window),
         _slices(passage),

@@ -21,19 +21,19 @@ FloatArray = npt.NDArray[np.float32]
 class MixtureSettings:
     """How often and how far a passage is changed; chances are between 0 and 1."""
 
-    mix: float = 0.5
+    mix: float = 0.35
     quietest: float = -15.0
     """dB of the second track beneath the first, at most."""
-    equaliser: float = 0.6
-    equaliser_db: float = 3.0
+    equaliser: float = 0.5
+    equaliser_db: float = 2.5
     """Standard deviation of each of the curve's components."""
     stretch: float = 0.3
     stretch_by: float = 1.2
-    noise: float = 0.15
+    noise: float = 0.1
     noise_db: tuple[float, float] = (12.0, 40.0)
     """Signal to noise, from and to."""
     lowpass: float = 0.1
-    varied: float = 0.5
+    varied: float = 0.45
     """Chance of another variation than the track as it is."""
 
 

@@ -1,7 +1,7 @@
 """What the teachers make of thousands of mixtures, kept on disk in shards: made once, learned from many times.
 
     FOLDER/
-      shard-00000.npz     starts of the windows, answers of the teachers
+      shard-00000.npz     answers of the teachers
       shard-00000.npy     the passages, float16, in a plain file that can be read in parts
 
 Shard i depends on the seed and i alone, so that a run which was stopped goes on, and a longer one begins with what a
@@ -21,37 +21,33 @@ import numpy.typing as npt
 from soundkin.errors import ExperimentError
 from soundkin.files import read_cache, write_cache
 from soundkin.lab.distill.mixtures import Group, MixtureSettings, make_mixture
-from soundkin.lab.distill.teachers import PASSAGE, WINDOW, Teacher, ask
+from soundkin.lab.distill.teachers import PASSAGE, Teacher, ask, windows_of_passages
 
 FloatArray = npt.NDArray[np.float32]
 HalfArray = npt.NDArray[np.float16]
 
 SHARD = 32
 """Passages a shard."""
-WINDOWS = 3
-"""Windows of each passage that the teachers of 3 s hear, and the student."""
 
 
 @dataclass(frozen=True)
 class Targets:
-    """`passages`: one memory map (SHARD, n_mels, PASSAGE) float16 a shard; `starts` (n, WINDOWS), in frames; `answers`
-    as `teachers.ask` gives them, float16, for all n passages."""
+    """`passages`: one memory map (SHARD, n_mels, PASSAGE) float16 a shard; `answers` as `teachers.ask` gives them,
+    float16, for all n passages."""
 
     passages: Sequence[HalfArray]
-    starts: npt.NDArray[np.int64]
     answers: dict[str, HalfArray]
 
     def __len__(self) -> int:
-        return len(self.starts)
+        return SHARD * len(self.passages)
 
     def windows(self, rows: npt.NDArray[np.int64], shift: npt.NDArray[np.int64]) -> FloatArray:
-        """The windows of some passages, each moved by `shift` (rows,) frames: (rows, WINDOWS, n_mels, WINDOW)."""
-        cut = []
-        for row, moved in zip(rows, shift, strict=True):
-            passage = self.passages[row // SHARD][row % SHARD]
-            starts = np.clip(self.starts[row] + moved, 0, PASSAGE - WINDOW)
-            cut.append([passage[:, start : start + WINDOW] for start in starts])
-        return np.array(cut, np.float32)
+        """The windows of some passages, which go round by `shift` (rows,) frames: (rows, WINDOWS, n_mels, WINDOW)."""
+        turned = [
+            np.roll(self.passages[row // SHARD][row % SHARD], -moved, axis=1)
+            for row, moved in zip(rows, shift, strict=True)
+        ]
+        return windows_of_passages(np.array(turned, np.float32))
 
 
 def make_targets(
@@ -70,16 +66,14 @@ def make_targets(
     for done, shard in enumerate(shards):
         path = shard_path(folder, shard)
         if not (path.is_file() and path.with_suffix(".npy").is_file()):
-            rng = np.random.default_rng((seed, shard, 1))
             passages = np.stack(
                 [
                     make_mixture(groups, frames=PASSAGE, seed=(seed, shard * SHARD + i), settings=settings)
                     for i in range(SHARD)
                 ]
             )
-            starts = np.sort(rng.integers(0, PASSAGE - WINDOW + 1, (SHARD, WINDOWS)), axis=1)
-            answers = {name: x.astype(np.float16) for name, x in ask(teachers, passages, starts).items()}
-            arrays = {"starts": starts, "passages": passages.astype(np.float16), **answers}
+            answers = {name: x.astype(np.float16) for name, x in ask(teachers, passages).items()}
+            arrays = {"passages": passages.astype(np.float16), **answers}
             write_cache(path, arrays, stamp=stamp, apart="passages")
             if not path.is_file():
                 raise ExperimentError(f"{folder}: the answers of the teachers cannot be kept there; is the disk full?")
@@ -90,7 +84,7 @@ def make_targets(
 def stamp_of(groups: Sequence[Group], teachers: Sequence[str], *, seed: int, settings: MixtureSettings) -> str:
     """Equal for targets that are drawn from the same tracks in the same way."""
     tracks = [[(track.path.name, track.mels[0].shape[1]) for track in group.tracks] for group in groups]
-    told = repr((tracks, [group.share for group in groups], list(teachers), seed, settings, SHARD, WINDOWS))
+    told = repr((tracks, [group.share for group in groups], list(teachers), seed, settings, SHARD, PASSAGE))
     return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
 
 
@@ -101,9 +95,8 @@ def shard_path(folder: Path, shard: int) -> Path:
 def read_targets(folder: Path, *, stamp: str, names: Sequence[str], shards: range) -> Targets:
     """What `make_targets` made of the same material. Raises ExperimentError for a shard that is not there."""
     passages: list[HalfArray] = []
-    starts: list[npt.NDArray[np.int64]] = []
     answers: dict[str, list[HalfArray]] = {name: [] for name in _answers_in(shard_path(folder, shards[0]), names)}
-    kinds: dict[str, type[np.generic]] = {"starts": np.int64, **dict.fromkeys(answers, np.float16)}
+    kinds: dict[str, type[np.generic]] = dict.fromkeys(answers, np.float16)
     for shard in shards:
         path = shard_path(folder, shard)
         found = read_cache(path, kinds, stamp=stamp)
@@ -112,10 +105,9 @@ def read_targets(folder: Path, *, stamp: str, names: Sequence[str], shards: rang
                 f"{path}: not there, damaged, or of other material; make it again by deleting it, or name another folder"
             )
         passages.append(np.load(path.with_suffix(".npy"), mmap_mode="r", allow_pickle=False))
-        starts.append(found["starts"])
         for name in answers:
             answers[name].append(found[name])
-    return Targets(passages, np.concatenate(starts), {name: np.concatenate(parts) for name, parts in answers.items()})
+    return Targets(passages, {name: np.concatenate(parts) for name, parts in answers.items()})
 
 
 def _answers_in(path: Path, names: Sequence[str]) -> list[str]:

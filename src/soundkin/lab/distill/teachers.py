@@ -29,10 +29,14 @@ from soundkin.lab.networks.to_onnx import EmbeddingAndLogits
 
 FloatArray = npt.NDArray[np.float32]
 
-PASSAGE = 1813
-"""Frames of a passage: what the networks of 29 s hear."""
 WINDOW = 188
-"""Frames of a window of it: what musicnn hears, 3 s."""
+"""Frames that musicnn hears, 3 s, and the student."""
+WINDOWS = 3
+PASSAGE = WINDOWS * WINDOW
+"""Frames of a passage. To the networks of 29 s it is played round and round, so that what they say of it depends on
+nothing that the student does not hear."""
+LONG = 1813
+"""Frames that those hear."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +48,7 @@ class Teacher:
 
     name: str
     frames: int
-    """PASSAGE or WINDOW."""
+    """LONG or WINDOW."""
     dimension: int
     tags: int
     cell: int
@@ -73,8 +77,8 @@ def load_teacher(path: Path, *, device: str = "cpu", fast: bool = True) -> Teach
     kind = recognise(state, path)
     network = fill(kind, state, path).to(device)
     frames = PUBLISHED[kind].segment_frames
-    if frames not in (PASSAGE, WINDOW):
-        raise ExperimentError(f"{path}: hears {frames} frames; teachers hear {WINDOW} or {PASSAGE}")
+    if frames not in (LONG, WINDOW):
+        raise ExperimentError(f"{path}: hears {frames} frames; teachers hear {WINDOW} or {LONG}")
     cell = _CELLS.get(type(network), 0)
     return Teacher(
         path.stem, frames, network.embedding_size, network.head.out_features, cell, _Answer(network, device, fast)
@@ -130,7 +134,7 @@ def _compiled(module: nn.Module, *, device: str) -> nn.Module:
     try:
         with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16), inductor.patch(freezing=True):
             compiled: nn.Module = torch.compile(module)
-            compiled(torch.zeros(BATCH, 96, PASSAGE, device=device))
+            compiled(torch.zeros(BATCH, 96, LONG, device=device))
     except Exception as error:  # whatever is missing to compile with
         _log.warning("the teachers are asked without compiling them, which takes twice as long: %s", error)
         return module
@@ -166,35 +170,38 @@ class _QuickMusicnn(nn.Module):
         return network.after_tall(x.mean(dim=1, keepdim=True), tall)
 
 
-def ask(teachers: Sequence[Teacher], passages: FloatArray, starts: npt.NDArray[np.int64]) -> dict[str, FloatArray]:
-    """What the teachers make of `passages` (n, n_mels, PASSAGE) and of their windows at `starts` (n, k), in frames.
+def windows_of_passages(passages: FloatArray) -> FloatArray:
+    """(n, n_mels, PASSAGE) to (n, WINDOWS, n_mels, WINDOW)."""
+    n, bands, _ = passages.shape
+    return np.ascontiguousarray(passages.reshape(n, bands, WINDOWS, WINDOW).swapaxes(1, 2))
 
-    'NAME embedding' and 'NAME logits': (n, numbers) of those who hear passages, (n, k, numbers) of the others; 'NAME
-    hints': (n, k, numbers), the mean over the cells that a window lies in, each as much as it does.
+
+def ask(teachers: Sequence[Teacher], passages: FloatArray) -> dict[str, FloatArray]:
+    """What the teachers make of `passages` (n, n_mels, PASSAGE) float32 and of their windows.
+
+    'NAME embedding' and 'NAME logits': (n, numbers) of those who hear 29 s, (n, WINDOWS, numbers) of the others; 'NAME
+    hints': (n, WINDOWS, numbers), the mean over the cells that a window lies in, each as much as it does.
     """
-    n, k = starts.shape
-    windows = np.stack(
-        [passage[:, start : start + WINDOW] for passage, row in zip(passages, starts, strict=True) for start in row]
-    )
+    n = len(passages)
+    windows = windows_of_passages(passages).reshape(n * WINDOWS, -1, WINDOW)
+    rounds = np.take(passages, np.arange(LONG), axis=2, mode="wrap")
     answers: dict[str, FloatArray] = {}
     for teacher in teachers:
-        heard, batch = (windows, 3 * BATCH) if teacher.hears_windows else (passages, BATCH)
+        heard, batch = (windows, 3 * BATCH) if teacher.hears_windows else (rounds, BATCH)
         parts = [teacher.answer(heard[i : i + batch]) for i in range(0, len(heard), batch)]
         for what, arrays in zip(("embedding", "logits", "hints"), zip(*parts, strict=True), strict=False):
             joined = np.concatenate(arrays)
             if what == "hints":
-                joined = np.einsum("ndc,nkc->nkd", joined, overlaps(starts, cells=joined.shape[2], cell=teacher.cell))
-            answers[f"{teacher.name} {what}"] = joined.reshape(n, k, -1) if teacher.hears_windows else joined
+                joined = np.einsum("ndc,kc->nkd", joined, overlaps(cells=joined.shape[2], cell=teacher.cell))
+            answers[f"{teacher.name} {what}"] = joined.reshape(n, WINDOWS, -1) if teacher.hears_windows else joined
     return answers
 
 
-def overlaps(starts: npt.NDArray[np.int64], *, cells: int, cell: int) -> FloatArray:
-    """How much of each window at `starts` (n, k) lies in each cell of `cell` frames: (n, k, cells), of sum 1.
-
-    What lies beyond the last cell counts as in it.
-    """
+def overlaps(*, cells: int, cell: int) -> FloatArray:
+    """How much of each window lies in each cell of `cell` frames, the mean over whole rounds: (WINDOWS, cells), rows of
+    sum 1. What lies beyond the last cell counts as in it."""
     edges = np.arange(cells + 1) * cell
-    edges[-1] = max(edges[-1], PASSAGE)
-    begin, end = starts[..., None], starts[..., None] + WINDOW
-    inside = np.clip(np.minimum(end, edges[1:]) - np.maximum(begin, edges[:-1]), 0, None)
+    edges[-1] = max(edges[-1], LONG)
+    begin = (np.arange(WINDOWS) * WINDOW)[:, None, None] + (np.arange(LONG // PASSAGE) * PASSAGE)[None, :, None]
+    inside = np.clip(np.minimum(begin + WINDOW, edges[1:]) - np.maximum(begin, edges[:-1]), 0, None).sum(axis=1)
     return (inside / inside.sum(axis=-1, keepdims=True)).astype(np.float32)
