@@ -25,6 +25,15 @@ def run(
     teachers: Annotated[
         Path, typer.Option("--teachers", metavar="DIR", help="Where the teachers' weights lie: NAME.pth for each.")
     ],
+    hold_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hold-out",
+            metavar="NAME",
+            help="An album's folder, or a file without suffix, that is not learned from, though the teachers have "
+            "heard it. Repeatable.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="The run folder; a run that was stopped goes on in it. Default: runs/distil-NAME."),
@@ -77,6 +86,7 @@ def run(
         chosen,
         material=folders,
         teachers=teachers,
+        hold_out=hold_out or (),
         out=out or Path("runs") / f"distil-{chosen.name}",
         targets=targets,
         cache=cache,

@@ -14,12 +14,13 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from soundkin.errors import ExperimentError, SoundkinError
 from soundkin.files import replacing
@@ -31,7 +32,7 @@ from soundkin.lab.distill.material import VARIATIONS, Track, find_tracks, load_t
 from soundkin.lab.distill.mixtures import Group
 from soundkin.lab.distill.recipe import Material, Recipe
 from soundkin.lab.distill.student import Student, embed, teach
-from soundkin.lab.distill.targets import SHARD, Targets, make_targets, read_targets, stamp_of
+from soundkin.lab.distill.targets import SHARD, Targets, make_targets, read_targets, stamp_of, without_sources
 from soundkin.lab.distill.teachers import load_teachers
 
 Say = Callable[[str], None]
@@ -52,6 +53,7 @@ def distil(
     material: Mapping[str, Path],
     teachers: Path,
     out: Path,
+    hold_out: Sequence[str] = (),
     targets: Path | None = None,
     cache: Path | None = None,
     device: str = "cpu",
@@ -60,7 +62,8 @@ def distil(
 ) -> Finished:
     """Carry out the recipe with the folders of `material` (name -> folder) and the weights in `teachers`.
 
-    `targets` and `cache` (default: in `out`) may be shared by several recipes: shards that one has made of the same
+    Albums and files named in `hold_out` are not learned from either, though the teachers may have heard them. `targets`
+    and `cache` (default: in `out`) may be shared by several recipes: shards that one has made of the same
     material serve the others. Raises ExperimentError, WeightsError, DatasetError.
     """
     listener = listener or Listener()
@@ -81,21 +84,27 @@ def distil(
     )
     stamp = stamp_of(groups, recipe.teachers, seed=recipe.seed, settings=recipe.mixtures)
     heard = read_targets(kept, stamp=stamp, names=recipe.teachers, shards=shards)
+    if hold_out:
+        heard = heard.keep(_allowed(hold_out, groups, len(heard), recipe))
+        kept_out += [track for group in groups for track in group.tracks if _is_named(track, hold_out)]
+        groups = [replace(group, tracks=[t for t in group.tracks if not _is_named(t, hold_out)]) for group in groups]
+        listener.say(f"held out: {', '.join(hold_out)}; {len(heard)} passages hold nothing of them")
     lessons = make_lessons(heard, recipe.teachers)
-    told = dataclasses.asdict(recipe) | {"weights": _digests(teachers, recipe)}
+    told = dataclasses.asdict(recipe) | {"weights": _digests(teachers, recipe), "hold_out": sorted(hold_out)}
     _write_json(out / "recipe.json", told)
     student = _taught(
         recipe, heard, lessons, kept_out, out=out, key=_key(told, stamp), device=device, listener=listener
     )
     return finish(
         student.to("cpu"),
+        heard,
         lessons,
         [track for group in groups for track in group.tracks],
-        recipe.finish,
         out=out / f"{recipe.name}.onnx",
         name=recipe.name,
         version=recipe.version,
         licence=recipe.licence,
+        excerpts=recipe.excerpts,
         training={"recipe": recipe.title, "teachers": list(recipe.teachers), "passages": len(heard)}
         | {"parameters": sum(p.numel() for p in student.network.parameters())},
     )
@@ -150,6 +159,22 @@ def _gather(
     return groups, kept_out
 
 
+def _is_named(track: Track, names: Sequence[str]) -> bool:
+    return track.album in names or track.path.stem in names
+
+
+def _allowed(hold_out: Sequence[str], groups: Sequence[Group], count: int, recipe: Recipe) -> npt.NDArray[np.bool_]:
+    """Which passages hold nothing that is held out. Raises ExperimentError for names that are nowhere, or all."""
+    tracks = [track for group in groups for track in group.tracks]
+    for name in hold_out:
+        if not any(_is_named(track, [name]) for track in tracks):
+            raise ExperimentError(f"to be held out, but neither an album nor a file of the material: {name!r}")
+    free = without_sources(hold_out, groups=groups, count=count, seed=recipe.seed, settings=recipe.mixtures)
+    if not free.any():
+        raise ExperimentError("every passage holds something that is held out")
+    return free
+
+
 def _report(failed: Mapping[Path, SoundkinError], listener: Listener) -> None:
     for error in failed.values():
         listener.say(f"left out: {error}")
@@ -194,7 +219,9 @@ def _taught(
 
 def _key(told: Mapping[str, Any], stamp: str) -> str:
     """What a checkpoint must have been made with to be gone on from."""
-    decides = {name: told[name] for name in ("student", "teachers", "weights", "passages")} | {"targets": stamp}
+    decides = {name: told[name] for name in ("student", "teachers", "weights", "passages", "hold_out")} | {
+        "targets": stamp
+    }
     return hashlib.blake2b(json.dumps(decides, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 

@@ -1,8 +1,8 @@
 """From a student that has learned to a model file: the space it recommends in, its tags, and a card.
 
-The space is one linear map of the student's hidden numbers, fitted on the tracks that it learned from, so that one
-song's vector depends on no library: centred, scaled, and narrowed where the passages of one track differ among
-themselves (within-class covariance normalisation, Hatch, Kajarekar & Stolcke 2006; the classes are tracks).
+The space is the student's own, centred and scaled by the tracks that it learned from, so that one song's vector does
+not depend on the library around it. A tag's probability is what the teachers together would give: the student's mean
+over windows, brought to theirs by Platt's sigmoid.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from soundkin.errors import ExperimentError
@@ -23,7 +24,8 @@ from soundkin.lab.distill.judge import windows_of
 from soundkin.lab.distill.lessons import Lessons
 from soundkin.lab.distill.material import Track
 from soundkin.lab.distill.student import Student, embed
-from soundkin.lab.distill.teachers import WINDOW
+from soundkin.lab.distill.targets import Targets
+from soundkin.lab.distill.teachers import WINDOW, WINDOWS
 from soundkin.lab.distill.vocabulary import MERGED
 from soundkin.lab.export import TOLERANCE, trial_sound, with_card
 from soundkin.lab.importweights import FRONT_END
@@ -34,16 +36,8 @@ from soundkin.spectrogram import log_mel
 FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class FinishSettings:
-    """How the space is fitted, and how a track is heard."""
-
-    within: float = 0.0
-    """How far differences within a track are narrowed: 0 not at all, 1 fully."""
-    shrinkage: float = 0.1
-    """Of the covariance within tracks, towards a sphere."""
-    excerpts: str = "8x10"
+_CALIBRATED_BY = 1024  # passages
+_EDGE = 1e-6  # how far from 0 and 1 probabilities are kept, so that their logits are finite
 
 
 @dataclass(frozen=True)
@@ -60,22 +54,21 @@ class Finished:
 
 def finish(
     student: Student,
+    targets: Targets,
     lessons: Lessons,
     tracks: Sequence[Track],
-    settings: FinishSettings,
     *,
     out: Path,
     name: str,
     version: str,
     licence: str,
+    excerpts: str,
     training: Mapping[str, Any],
 ) -> Finished:
-    """Write the student as the model file `out`; its space is fitted on `tracks`. Raises ExperimentError."""
-    windows = [windows_of(track) for track in tracks]
-    belongs = np.repeat(np.arange(len(tracks)), [len(one) for one in windows])
-    embedding = np.concatenate([embed(student, one)[1] for one in windows])
-    space = fit_space(embedding, belongs, settings)
-    module = FinishedModule(student, lessons, space).eval()
+    """Write the student as the model file `out`; its space is centred by `tracks`. Raises ExperimentError."""
+    vectors = np.stack([embed(student, windows_of(track))[1].mean(axis=0) for track in tracks])
+    module = FinishedModule(student, lessons, vectors).eval()
+    slope, intercept = calibrate(module, targets, lessons)
     card = model_card(
         name,
         front_end=FRONT_END,
@@ -83,7 +76,9 @@ def finish(
         segment_frames=WINDOW,
         dimension=module.embedding.out_features,
         tags=[{"label": tag.label, "category": tag.category} for tag in MERGED],
-        excerpts=settings.excerpts,
+        calibration={"slope": slope.round(5).tolist(), "intercept": intercept.round(5).tolist()},
+        calibrated="to the teachers' joint answers",
+        excerpts=excerpts,
         licence=licence,
         training=dict(training),
     )
@@ -100,6 +95,73 @@ def finish(
     return Finished(out, written.id, out.stat().st_size / 1e6, difference)
 
 
+class FinishedModule(nn.Module):
+    """Log-mel windows (batch, n_mels, WINDOW) in dB to embeddings (batch, dimension) and probabilities of the merged
+    tags (batch, labels). `vectors` (n, dimension) are the student's of the tracks that centre and scale the space."""
+
+    def __init__(self, student: Student, lessons: Lessons, vectors: FloatArray) -> None:
+        super().__init__()
+        self.network = student.network
+        mean, deviation = _centre(student)
+        project = student.project.weight.detach().double().numpy() / deviation[:, None]  # (dimension, hidden)
+        centre, spread = vectors.mean(axis=0, dtype=np.float64), vectors.std(axis=0, dtype=np.float64)
+        self.embedding = _linear(project / spread[:, None], -(mean / deviation + centre) / spread)
+        head = student.network.head
+        assert isinstance(head, nn.Linear)
+        first = lessons.window.shape[-1] + lessons.tags.start
+        columns = slice(first, first + len(lessons.tag_mean))
+        weight, bias = (x.detach().double().numpy()[columns] for x in (head.weight, head.bias))
+        self.tags = _linear(weight * lessons.tag_deviation[:, None], bias * lessons.tag_deviation + lessons.tag_mean)
+
+    def forward(self, mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        hidden = self.network.embed(mel)
+        return self.embedding(hidden), torch.sigmoid(self.tags(hidden))
+
+
+def _centre(student: Student) -> tuple[Float64Array, Float64Array]:
+    """Mean and deviation that the student's last batch norm takes off, (dimension,) each."""
+    mean, variance = student.centre.running_mean, student.centre.running_var
+    assert mean is not None and variance is not None
+    return mean.double().numpy(), np.sqrt(variance.double().numpy() + student.centre.eps)
+
+
+def _linear(weight: Float64Array, bias: Float64Array) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(weight))
+        layer.bias.copy_(torch.from_numpy(bias))
+    return layer
+
+
+def calibrate(module: FinishedModule, targets: Targets, lessons: Lessons) -> tuple[Float64Array, Float64Array]:
+    """Slope and intercept (labels,) on the logit of the mean over windows, so that it is what the teachers say.
+
+    Platt 1999, with the teachers' probabilities as soft labels.
+    """
+    rows = np.unique(np.linspace(0, len(targets) - 1, _CALIBRATED_BY).astype(np.int64))
+    told = []
+    with torch.inference_mode():
+        for part in np.array_split(rows, max(1, len(rows) // 32)):
+            windows = torch.from_numpy(targets.windows(part, np.zeros(len(part), np.int64)).reshape(-1, 96, WINDOW))
+            told.append(module(windows)[1].view(len(part), WINDOWS, -1).mean(dim=1).double().numpy())
+    p = np.clip(np.concatenate(told), _EDGE, 1 - _EDGE)
+    wanted = lessons.passage[rows][:, lessons.tags] * lessons.tag_deviation + lessons.tag_mean
+    wanted = 1 / (1 + np.exp(-wanted.astype(np.float64)))
+    fitted = [_platt(np.log(one / (1 - one)), soft) for one, soft in zip(p.T, wanted.T, strict=True)]
+    slope, intercept = np.array(fitted).T
+    return slope, intercept
+
+
+def _platt(logit: Float64Array, soft: Float64Array) -> tuple[float, float]:
+    x = np.concatenate([logit, logit])[:, None]
+    y = np.repeat([1, 0], len(logit))
+    model = LogisticRegression(C=1e4).fit(x, y, sample_weight=np.concatenate([soft, 1 - soft]))
+    slope = float(model.coef_[0, 0])
+    if slope <= 0:  # a tag that the student did not learn is left as it is, rather than turned round
+        return 1.0, 0.0
+    return slope, float(model.intercept_[0])
+
+
 def _compare(written: OnnxModel, module: FinishedModule) -> float:
     """The largest difference of the file's answers for a sound from the module's. Raises ExperimentError."""
     y = trial_sound((written.segment - 1) * FRONT_END.hop_length + 1, sr=FRONT_END.sr, seed=0)
@@ -112,70 +174,3 @@ def _compare(written: OnnxModel, module: FinishedModule) -> float:
             "rounding; nothing was written"
         )
     return difference
-
-
-@dataclass(frozen=True)
-class Space:
-    """`(x - centre) @ matrix`: centre (d_in,), matrix (d_in, d_out), float64."""
-
-    centre: Float64Array
-    matrix: Float64Array
-
-
-def fit_space(x: FloatArray, tracks: npt.NDArray[np.int64], settings: FinishSettings) -> Space:
-    """The space of embeddings `x` (n, d) float32 of windows, `tracks` (n,) telling which belong together."""
-    x64 = x.astype(np.float64)
-    names, inverse = np.unique(tracks, return_inverse=True)
-    counts = np.bincount(inverse)
-    means = np.zeros((len(names), x.shape[1]))
-    np.add.at(means, inverse, x64)
-    means /= counts[:, None]
-    centre = means.mean(axis=0)
-    off = x64 - means[inverse]
-    within = off.T @ off / max(1, len(x) - len(names))
-    size = np.trace(within) / len(within)
-    within = (1 - settings.shrinkage) * within + settings.shrinkage * size * np.eye(len(within))
-    values, vectors = np.linalg.eigh(within / size)
-    matrix = (vectors * values ** (-settings.within / 2)) @ vectors.T
-    return Space(centre, matrix)
-
-
-# --- the module that the file holds ----------------------------------------------------------------------------------
-
-
-class FinishedModule(nn.Module):
-    """Log-mel windows (batch, n_mels, WINDOW) in dB to embeddings (batch, dimension) and probabilities of the merged
-    tags (batch, labels)."""
-
-    def __init__(self, student: Student, lessons: Lessons, space: Space) -> None:
-        super().__init__()
-        self.network = student.network
-        hidden = student.network.embedding_size
-        labels = len(lessons.tag_mean)
-        project = student.project.weight.detach().double().numpy()  # (dimension, hidden)
-        centre = student.centre
-        assert centre.running_mean is not None and centre.running_var is not None
-        scale = 1 / np.sqrt(centre.running_var.double().numpy() + centre.eps)
-        mean = centre.running_mean.double().numpy()
-        self.embedding = _linear(
-            space.matrix.T @ (project * scale[:, None]), -(mean * scale + space.centre) @ space.matrix
-        )
-        head = student.network.head
-        assert isinstance(head, nn.Linear)
-        first = lessons.window.shape[-1] + lessons.tags.start
-        weight = head.weight.detach().double().numpy()[first : first + labels]
-        bias = head.bias.detach().double().numpy()[first : first + labels]
-        self.tags = _linear(weight * lessons.tag_deviation[:, None], bias * lessons.tag_deviation + lessons.tag_mean)
-        assert self.embedding.in_features == hidden
-
-    def forward(self, mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        hidden = self.network.embed(mel)
-        return self.embedding(hidden), torch.sigmoid(self.tags(hidden))
-
-
-def _linear(weight: Float64Array, bias: Float64Array) -> nn.Linear:
-    layer = nn.Linear(weight.shape[1], weight.shape[0])
-    with torch.no_grad():
-        layer.weight.copy_(torch.from_numpy(weight))
-        layer.bias.copy_(torch.from_numpy(bias))
-    return layer

@@ -51,10 +51,10 @@ def make_mixture(
     """One passage (n_mels, frames) float32 in dB, at LEVEL; equal seeds give equal passages."""
     settings = settings or MixtureSettings()
     rng = np.random.default_rng(seed)
-    mel = _passage(groups, frames, rng, settings)
-    if rng.random() < settings.mix:
-        other = _passage(groups, frames, rng, settings)
-        mel = _add(mel, other + rng.uniform(settings.quietest, 0))
+    first, *others = _draw(groups, frames, rng, settings)
+    mel = _cut(first, frames)
+    for other in others:
+        mel = _add(mel, _cut(other, frames) + rng.uniform(settings.quietest, 0))
     if rng.random() < settings.equaliser:
         mel = mel + _curve(len(mel), rng, settings.equaliser_db)[:, None]
     if rng.random() < settings.lowpass:
@@ -68,24 +68,52 @@ def make_mixture(
     return (mel + (LEVEL - level_of(mel))).astype(np.float32)
 
 
-def _passage(groups: Sequence[Group], frames: int, rng: np.random.Generator, settings: MixtureSettings) -> FloatArray:
+def sources(
+    groups: Sequence[Group], *, frames: int, seed: tuple[int, int], settings: MixtureSettings
+) -> tuple[Track, ...]:
+    """The tracks that `make_mixture` makes the passage of."""
+    return tuple(cut.track for cut in _draw(groups, frames, np.random.default_rng(seed), settings))
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """`length` frames from `start` on of one variation of a track, which goes round if it is shorter."""
+
+    track: Track
+    variation: int
+    start: int
+    length: int
+
+
+def _draw(groups: Sequence[Group], frames: int, rng: np.random.Generator, settings: MixtureSettings) -> list[_Cut]:
+    cuts = [_draw_one(groups, frames, rng, settings)]
+    if rng.random() < settings.mix:
+        cuts.append(_draw_one(groups, frames, rng, settings))
+    return cuts
+
+
+def _draw_one(groups: Sequence[Group], frames: int, rng: np.random.Generator, settings: MixtureSettings) -> _Cut:
     shares = np.array([group.share for group in groups])
     group = groups[int(rng.choice(len(groups), p=shares / shares.sum()))]
     track = group.tracks[int(rng.integers(len(group.tracks)))]
     varied = len(track.mels) > 1 and rng.random() < settings.varied
-    mel = track.mels[int(rng.integers(1, len(track.mels))) if varied else 0]
+    variation = int(rng.integers(1, len(track.mels))) if varied else 0
     factor = 1.0
     if rng.random() < settings.stretch:
         factor = float(np.exp(rng.uniform(-1, 1) * np.log(settings.stretch_by)))
-    needed = round(frames * factor)
-    if mel.shape[1] <= needed:
-        start = int(rng.integers(mel.shape[1]))
-        cut = np.take(mel, np.arange(start, start + needed), axis=1, mode="wrap")
+    length, there = round(frames * factor), track.mels[variation].shape[1]
+    start = int(rng.integers(there if there <= length else there - length))
+    return _Cut(track, variation, start, length)
+
+
+def _cut(cut: _Cut, frames: int) -> FloatArray:
+    """(n_mels, frames) float32 at LEVEL."""
+    mel = cut.track.mels[cut.variation]
+    if mel.shape[1] <= cut.length:
+        passage = np.take(mel, np.arange(cut.start, cut.start + cut.length), axis=1, mode="wrap").astype(np.float32)
     else:
-        start = int(rng.integers(mel.shape[1] - needed))
-        cut = mel[:, start : start + needed]
-    passage = cut.astype(np.float32)
-    if needed != frames:
+        passage = mel[:, cut.start : cut.start + cut.length].astype(np.float32)
+    if cut.length != frames:
         passage = _stretched(passage, frames)
     level = level_of(passage)
     return passage + np.float32(LEVEL - level if level > LEVEL - 40 else 0.0)  # silence stays silence

@@ -4,6 +4,7 @@ title = "The model that comes with soundkin"
 name = "soundkin"                     # of the model
 version = "1"
 teachers = ["msd-fcn", "jamendo-musicnn"]
+excerpts = "8x10"                     # how much of a track the model hears
 passages = 8192                       # mixtures that the teachers hear
 seed = 0
 
@@ -21,7 +22,6 @@ part = "train"
 
 [mixtures]                            # MixtureSettings
 [student]                             # StudentSettings
-[finish]                              # FinishSettings
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from pathlib import Path
 from typing import Any
 
 from soundkin.errors import ExperimentError, UnknownNameError
-from soundkin.lab.distill.finish import FinishSettings
 from soundkin.lab.distill.mixtures import MixtureSettings
 from soundkin.lab.distill.student import StudentSettings
 from soundkin.lab.experiment import assign
@@ -68,7 +67,8 @@ class Recipe:
     notes: str = ""
     mixtures: MixtureSettings = field(default_factory=MixtureSettings)
     student: StudentSettings = field(default_factory=StudentSettings)
-    finish: FinishSettings = field(default_factory=FinishSettings)
+    excerpts: str = "8x10"
+    """How much of a track the model hears, unless told otherwise."""
 
 
 def list_recipes() -> dict[str, Path]:
@@ -110,7 +110,7 @@ def _make(kind: Any, content: Any, *, where: str) -> Any:
     unknown = sorted(set(content) - set(fields))
     if unknown:
         raise ExperimentError(f"{where}: unknown {', '.join(unknown)}; there are: {', '.join(fields)}")
-    inside: dict[str, Any] = {"mixtures": MixtureSettings, "student": StudentSettings, "finish": FinishSettings}
+    inside: dict[str, Any] = {"mixtures": MixtureSettings, "student": StudentSettings}
     values: dict[str, Any] = {}
     for name, value in content.items():
         if kind is Recipe and name in inside:

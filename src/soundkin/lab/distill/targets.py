@@ -20,11 +20,12 @@ import numpy.typing as npt
 
 from soundkin.errors import ExperimentError
 from soundkin.files import read_cache, write_cache
-from soundkin.lab.distill.mixtures import Group, MixtureSettings, make_mixture
+from soundkin.lab.distill.mixtures import Group, MixtureSettings, make_mixture, sources
 from soundkin.lab.distill.teachers import PASSAGE, Teacher, ask, windows_of_passages
 
 FloatArray = npt.NDArray[np.float32]
 HalfArray = npt.NDArray[np.float16]
+IntArray = npt.NDArray[np.int64]
 
 SHARD = 32
 """Passages a shard."""
@@ -32,20 +33,25 @@ SHARD = 32
 
 @dataclass(frozen=True)
 class Targets:
-    """`passages`: one memory map (SHARD, n_mels, PASSAGE) float16 a shard; `answers` as `teachers.ask` gives them,
-    float16, for all n passages."""
+    """`passages`: one memory map (SHARD, n_mels, PASSAGE) float16 a shard; `rows` (n,) says which of them these are,
+    counted through all shards; `answers` as `teachers.ask` gives them, float16, for these."""
 
     passages: Sequence[HalfArray]
+    rows: IntArray
     answers: dict[str, HalfArray]
 
     def __len__(self) -> int:
-        return SHARD * len(self.passages)
+        return len(self.rows)
 
-    def windows(self, rows: npt.NDArray[np.int64], shift: npt.NDArray[np.int64]) -> FloatArray:
+    def keep(self, kept: npt.NDArray[np.bool_]) -> Targets:
+        """Those of `kept` (n,)."""
+        return Targets(self.passages, self.rows[kept], {name: answer[kept] for name, answer in self.answers.items()})
+
+    def windows(self, rows: IntArray, shift: IntArray) -> FloatArray:
         """The windows of some passages, which go round by `shift` (rows,) frames: (rows, WINDOWS, n_mels, WINDOW)."""
         turned = [
             np.roll(self.passages[row // SHARD][row % SHARD], -moved, axis=1)
-            for row, moved in zip(rows, shift, strict=True)
+            for row, moved in zip(self.rows[rows], shift, strict=True)
         ]
         return windows_of_passages(np.array(turned, np.float32))
 
@@ -81,6 +87,17 @@ def make_targets(
             progress(done + 1, len(shards))
 
 
+def without_sources(
+    names: Sequence[str], *, groups: Sequence[Group], count: int, seed: int, settings: MixtureSettings
+) -> npt.NDArray[np.bool_]:
+    """Which of the first `count` passages hold nothing of the albums and files in `names`, (count,)."""
+    free = np.ones(count, bool)
+    for i in range(count):
+        for track in sources(groups, frames=PASSAGE, seed=(seed, i), settings=settings):
+            free[i] &= not {track.album, track.path.stem} & set(names)
+    return free
+
+
 def stamp_of(groups: Sequence[Group], teachers: Sequence[str], *, seed: int, settings: MixtureSettings) -> str:
     """Equal for targets that are drawn from the same tracks in the same way."""
     tracks = [[(track.path.name, track.mels[0].shape[1]) for track in group.tracks] for group in groups]
@@ -107,7 +124,9 @@ def read_targets(folder: Path, *, stamp: str, names: Sequence[str], shards: rang
         passages.append(np.load(path.with_suffix(".npy"), mmap_mode="r", allow_pickle=False))
         for name in answers:
             answers[name].append(found[name])
-    return Targets(passages, {name: np.concatenate(parts) for name, parts in answers.items()})
+    return Targets(
+        passages, np.arange(SHARD * len(passages)), {name: np.concatenate(parts) for name, parts in answers.items()}
+    )
 
 
 def _answers_in(path: Path, names: Sequence[str]) -> list[str]:
