@@ -62,6 +62,7 @@ SMALL = {
     "mlp": ((57,), {"hidden": [16, 8]}),
     "fcn": ((24, 40), {"channels": [4, 8], "pools": [[3, 4], [4, 5]]}),
     "tagging-crnn": ((24, 40), {"channels": [4, 8], "pools": [[3, 2], [4, 3]], "hidden": 6}),
+    "strided-cnn": ((24, 30), {"channels": [4, 8], "blocks": [0, 1], "bottleneck": 4, "hidden": 8}),
     "musicnn": ((24, 30), {"tall": 6, "lengths": [9, 5], "long": 4, "channels": 6, "hidden": 10}),
 }
 """Name -> (input_shape, sizes): each network small enough to be exported in a second or two."""

@@ -10,6 +10,7 @@ import typer
 from soundkin.cli.lab import (
     cluster,
     compare,
+    distill,
     evaluate_embeddings,
     explain,
     explore,
@@ -53,6 +54,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "cluster": cluster.run,
     "export": export.run,
     "import-weights": import_weights.run,
+    "distill": distill.run,
     "evaluate-embeddings": evaluate_embeddings.run,
     "recommend": recommend.run,
     "tag": tag.run,

@@ -51,6 +51,12 @@ def run(
         typer.Option(help="Where spectrograms are kept, likewise. Default: in the run folder.", show_default=False),
     ] = None,
     device: Annotated[str, typer.Option(help="auto (CUDA where there is one), cpu, cuda, cuda:1, …")] = "auto",
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact", help="Ask the teachers in single precision and without compiling them: slower, and 1 % nearer."
+        ),
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -59,16 +65,21 @@ def run(
     ] = None,
     workers: Workers = None,
 ) -> None:
-    """Distil published taggers into one small model file, from audio without labels. Stopped, it goes on where it was."""
+    """Distil published taggers into one small model file, from audio without labels.
+
+    Stopped and started again, it goes on where it was.
+    """
     from soundkin.lab.distill.distillation import Listener, distil
     from soundkin.lab.distill.recipe import load_recipe
-    from soundkin.lab.training import choose_device
+    from soundkin.lab.training import find_device
 
     folders: dict[str, Path] = {}
     for one in material:
         name, separator, folder = one.partition("=")
         if not separator or not folder:
             raise InputError(f"--material takes NAME=DIR, not {one!r}")
+        if name in folders:
+            raise InputError(f"--material {name}: given twice, as {folders[name]} and {folder}")
         folders[name] = Path(folder)
     chosen = load_recipe(recipe, overrides=settings or ())
     said = 0.0
@@ -90,7 +101,8 @@ def run(
         out=out or Path("runs") / f"distil-{chosen.name}",
         targets=targets,
         cache=cache,
-        device=str(choose_device(device)),
+        device=str(find_device(device)),
+        exact=exact,
         workers=workers,
         listener=Listener(say, count),
     )

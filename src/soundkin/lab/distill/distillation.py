@@ -57,18 +57,20 @@ def distil(
     targets: Path | None = None,
     cache: Path | None = None,
     device: str = "cpu",
+    exact: bool = False,
     workers: int | None = None,
     listener: Listener | None = None,
 ) -> Finished:
     """Carry out the recipe with the folders of `material` (name -> folder) and the weights in `teachers`.
 
     Albums and files named in `hold_out` are not learned from either, though the teachers may have heard them. `targets`
-    and `cache` (default: in `out`) may be shared by several recipes: shards that one has made of the same
-    material serve the others. Raises ExperimentError, WeightsError, DatasetError.
+    and `cache` (default: in `out`) may be shared by several recipes: shards that one has made of the same material
+    serve the others. With `exact` the teachers are asked in single precision and not compiled. Raises ExperimentError,
+    WeightsError, DatasetError.
     """
     listener = listener or Listener()
     folders = _folders(recipe, material)
-    asked = load_teachers(teachers, recipe.teachers, device=device)
+    asked = load_teachers(teachers, recipe.teachers, device=device, fast=not exact)
     out.mkdir(parents=True, exist_ok=True)
     groups, kept_out = _gather(recipe, folders, cache or out / "material", workers, listener)
     kept = targets or out / "targets"
@@ -192,15 +194,12 @@ def _taught(
     listener: Listener,
 ) -> Student:
     history: list[dict[str, Any]] = []
-    long = [track for track in kept_out if len(track.mels[0][0]) > 1]
-    windows = [windows_of(track) for track in long]
-    ends = np.cumsum([0, *map(len, windows)])
 
     def on_epoch(row: dict[str, Any], student: Student) -> None:
-        if len({track.album for track in long}) > 1:
-            embedding = embed(student, np.concatenate(windows), device=device)[1]
-            means = np.stack([embedding[a:b].mean(axis=0) for a, b in zip(ends[:-1], ends[1:], strict=True)])
-            precision, hubness = album_precision(means, [track.album for track in long])
+        albums = [str(track.path.parent) for track in kept_out]  # not by name alone: there is more than one 'CD 1'
+        if len(set(albums)) > 1:
+            means = np.stack([embed(student, windows_of(track), device=device)[1].mean(axis=0) for track in kept_out])
+            precision, hubness = album_precision(means, albums)
             row |= {"kept out: precision at 5": round(precision, 4), "kept out: hubness": round(hubness, 3)}
         history.append(row)
         listener.say(", ".join(f"{name} {value}" for name, value in row.items()))

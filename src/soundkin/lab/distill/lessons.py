@@ -6,6 +6,7 @@ hear windows set the columns of each window, the others, and the merged tags, th
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,7 +43,7 @@ class Lessons:
 
     @property
     def outputs(self) -> int:
-        return self.window.shape[-1] + self.passage.shape[-1]
+        return int(self.window.shape[-1] + self.passage.shape[-1])
 
 
 def make_lessons(targets: Targets, names: Sequence[str]) -> Lessons:
@@ -59,7 +60,8 @@ def make_lessons(targets: Targets, names: Sequence[str]) -> Lessons:
             if what == "hints":
                 continue
             scaled = _standardised(answer.mean(axis=1) if answer.ndim == 3 else answer)[0]
-            joint.append(scaled / np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1e-6))
+            length = np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1e-6)
+            joint.append(np.asarray(scaled / length, np.float32))
     tags, tag_mean, tag_deviation = _standardised(merged_logits(targets, names))
     passage.append(tags)
     return Lessons(
@@ -79,7 +81,7 @@ def merged_logits(targets: Targets, names: Sequence[str]) -> FloatArray:
     told: dict[str, list[FloatArray]] = {}
     for name in names:
         logits = targets.answers[f"{name} logits"].astype(np.float32)
-        p = 1 / (1 + np.exp(-logits))
+        p = np.asarray(1 / (1 + np.exp(-logits)), np.float32)
         told.setdefault(name.partition("-")[0], []).append(p.mean(axis=1) if p.ndim == 3 else p)
     probabilities = {vocabulary: np.mean(parts, axis=0) for vocabulary, parts in told.items()}
     p = np.clip(merge(probabilities, usual=usual_logits(probabilities)), 1e-5, 1 - 1e-5)
@@ -94,4 +96,4 @@ def _standardised(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 def _slices(parts: Sequence[FloatArray]) -> list[slice]:
     ends = np.cumsum([0, *(part.shape[-1] for part in parts)])
-    return [slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [slice(int(a), int(b)) for a, b in itertools.pairwise(ends)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from soundkin.audio import SUFFIXES, open_audio
-from soundkin.errors import ExperimentError, SoundkinError
+from soundkin.errors import ExperimentError, SilentError, SoundkinError, TooShortError
 from soundkin.excerpts import ExcerptPlan
-from soundkin.lab.cache import for_each_clip
-from soundkin.lab.datasets.wording import count, some
+from soundkin.lab.cache import Kept, for_each_clip
+from soundkin.lab.datasets.wording import count, listing, some
 from soundkin.lab.importweights import FRONT_END
 from soundkin.spectrogram import log_mel
 
@@ -52,11 +53,34 @@ VARIATIONS = (Variation(), Variation(speed=1.09), Variation(speed=0.92), Variati
 
 
 @dataclass(frozen=True)
+class Mel:
+    """One variation of a track, which stays on disk: a collection of 10,000 would take 90 GB of memory."""
+
+    kept: Kept
+    variation: Variation
+    shape: tuple[int, int]
+    """(n_mels, frames)."""
+
+    def read(self) -> HalfArray:
+        """(n_mels, frames) float16 in dB, brought to LEVEL.
+
+        Made again where the file is lost or damaged. Raises AudioError where the track cannot be heard any more, and
+        ExperimentError where it is another by now.
+        """
+        mel: HalfArray = self.kept.read(functools.partial(hear, variation=self.variation))
+        if mel.shape != self.shape:
+            raise ExperimentError(
+                f"{self.kept.path}: changed while it was learned from: {mel.shape[1]} frames, not {self.shape[1]}"
+            )
+        return mel
+
+
+@dataclass(frozen=True)
 class Track:
-    """One file: `mels` are its variations, each (n_mels, frames) float16 in dB, brought to LEVEL."""
+    """One file, and its variations, the first as it is."""
 
     path: Path
-    mels: tuple[HalfArray, ...]
+    mels: tuple[Mel, ...]
 
     @property
     def album(self) -> str:
@@ -67,23 +91,34 @@ class Track:
 def find_tracks(folder: Path, *, without: Sequence[str] = (), only: Sequence[str] | None = None) -> list[Path]:
     """The audio files below `folder`, sorted, but those in folders named in `without`, or not named in `only`.
 
-    `without` and `only` hold names of folders, or of files without their suffix. Raises ExperimentError for a folder
-    without any, and for a name in `without` that is nowhere, since what should be kept out would be learned.
+    `without` and `only` hold names of folders, or of files without their suffix. Hidden files are passed over. Raises
+    ExperimentError where nothing is left, and for a name in `without` that is nowhere, since what should be kept out
+    would be learned.
     """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not folder.is_dir():
+        raise ExperimentError(f"{folder}: there is no such folder")
+    found = sorted(path for path in folder.rglob("*") if _is_audio(path))
     if not found:
-        raise ExperimentError(f"{folder}: no audio files below it")
+        raise ExperimentError(f"{folder}: no audio files in it or below; {listing(folder)}")
     names = {path: {path.stem, *path.relative_to(folder).parent.parts} for path in found}
-    there = set().union(*names.values())
-    missing = sorted(set(without) - there)
+    missing = sorted(set(without) - set().union(*names.values()))
     if missing:
-        raise ExperimentError(f"{folder}: to be kept out, but neither a folder nor a file there: {some(missing)}")
+        raise ExperimentError(
+            f"{folder}: to be kept out, but neither a folder nor a file (named without its suffix) there: "
+            f"{some(missing)}"
+        )
     kept = [path for path in found if not names[path] & set(without)]
+    if not kept:
+        raise ExperimentError(f"{folder}: nothing is left of its {count(len(found), 'file')} without {some(without)}")
     if only is not None:
         kept = [path for path in kept if names[path] & set(only)]
     if not kept:
-        raise ExperimentError(f"{folder}: all of its {count(len(found), 'file')} are kept out")
+        raise ExperimentError(f"{folder}: none of its {count(len(found), 'file')} is {some(only or (), limit=3)}")
     return kept
+
+
+def _is_audio(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.name[0] != "." and path.is_file()
 
 
 def load_tracks(
@@ -94,23 +129,57 @@ def load_tracks(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Track], dict[Path, SoundkinError]]:
-    """The tracks of `paths`, their spectrograms kept in `folder`, and why others cannot be used."""
-    heard = []
+    """The tracks of `paths`, their spectrograms kept in `folder`, and why others cannot be used.
+
+    `progress(done, total)` counts variations. Raises DatasetError where `folder` cannot be written.
+    """
+    mels: dict[Path, list[Mel]] = {path: [] for path in paths}
+    failed: dict[Path, SoundkinError] = {}
+
+    def told(before: int) -> Callable[[int, int], None] | None:
+        return progress and (lambda done, _: progress(before + done, len(variations) * len(paths)))
+
     for number, variation in enumerate(variations):
-        heard.append(
-            for_each_clip(
-                paths,
-                functools.partial(hear, variation=variation),
-                folder=folder,
-                key=f"distill {FRONT_END} speed {variation.speed:g}, bitrate {variation.bitrate} {variation.longest} {LEVEL}",
-                workers=workers,
-                progress=progress if number == 0 else None,
-                kind=np.float16,
-            )
+        left = [path for path in mels if path not in failed]
+        heard = for_each_clip(
+            left,
+            functools.partial(hear, variation=variation),
+            folder=folder,
+            key=f"distill {FRONT_END} speed {variation.speed:g}, bitrate {variation.bitrate} {variation.longest} "
+            f"{LEVEL}",
+            workers=workers,
+            progress=told(number * len(paths)),
+            kind=np.float16,
+            hold=False,
         )
-    failed = {path: found[path] for path in paths for found in heard if isinstance(found[path], SoundkinError)}
-    tracks = [Track(path, tuple(found[path] for found in heard)) for path in paths if path not in failed]
-    return tracks, failed
+        for path in left:
+            try:
+                mels[path].append(_mel(heard[path], variation))
+            except SoundkinError as error:
+                failed[path] = error
+    return [Track(path, tuple(mels[path])) for path in mels if path not in failed], failed
+
+
+def _mel(heard: Kept | SoundkinError, variation: Variation) -> Mel:
+    """Raises the error that stands for the clip, or what it meets when a damaged file has to be made again."""
+    if isinstance(heard, SoundkinError):
+        raise heard
+    shape = _shape_in(heard.file)
+    if shape is None:
+        heard.file.unlink(missing_ok=True)
+        shape = heard.read(functools.partial(hear, variation=variation)).shape
+    return Mel(heard, variation, (shape[0], shape[1]))
+
+
+def _shape_in(file: Path) -> tuple[int, ...] | None:
+    """The shape of the array in a cache file, of which only the head is read; None: it is damaged."""
+    try:
+        with zipfile.ZipFile(file) as kept, kept.open("x.npy") as member:
+            np.lib.format.read_magic(member)
+            shape, _, _ = np.lib.format.read_array_header_1_0(member)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+    return shape if len(shape) == 2 and shape[0] == FRONT_END.n_mels else None
 
 
 def hear(path: Path, *, variation: Variation) -> HalfArray:
@@ -124,13 +193,13 @@ def hear(path: Path, *, variation: Variation) -> HalfArray:
         )
         y = np.concatenate([excerpt.y for excerpt in source.excerpts(plan, sr=sr)])
     if len(y) < _SHORTEST * FRONT_END.sr:
-        raise ExperimentError(f"{path}: shorter than {_SHORTEST:g} s")
+        raise TooShortError(path, f"{len(y) / FRONT_END.sr:.1f} s; what is learned from lasts {_SHORTEST:g} s or more")
     if variation.bitrate:
         y = through_codec(y, sr=FRONT_END.sr, bitrate=variation.bitrate)
     mel = log_mel(y, FRONT_END)
     level = level_of(mel)
     if level < _SILENT:
-        raise ExperimentError(f"{path}: silent")
+        raise SilentError(path, f"silent: a mean power of {level:.0f} dB, below {_SILENT:g}")
     return (mel + (LEVEL - level)).astype(np.float16)
 
 
@@ -156,5 +225,5 @@ def through_codec(y: FloatArray, *, sr: int, bitrate: int) -> FloatArray:
                 container.mux(stream.encode(part))
         container.mux(stream.encode(None))
     buffer.seek(0)
-    with av.open(buffer) as container:
-        return np.concatenate([part.to_ndarray().mean(axis=0) for part in container.decode(audio=0)]).astype(np.float32)
+    with av.open(buffer, "r") as decoded:
+        return np.concatenate([part.to_ndarray().mean(axis=0) for part in decoded.decode(audio=0)]).astype(np.float32)

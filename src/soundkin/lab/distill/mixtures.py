@@ -108,7 +108,7 @@ def _draw_one(groups: Sequence[Group], frames: int, rng: np.random.Generator, se
 
 def _cut(cut: _Cut, frames: int) -> FloatArray:
     """(n_mels, frames) float32 at LEVEL."""
-    mel = cut.track.mels[cut.variation]
+    mel = cut.track.mels[cut.variation].read()
     if mel.shape[1] <= cut.length:
         passage = np.take(mel, np.arange(cut.start, cut.start + cut.length), axis=1, mode="wrap").astype(np.float32)
     else:
@@ -124,19 +124,20 @@ def _stretched(mel: FloatArray, frames: int) -> FloatArray:
     at = np.linspace(0, mel.shape[1] - 1, frames)
     low = np.minimum(at.astype(int), mel.shape[1] - 2)
     share = (at - low).astype(np.float32)
-    return mel[:, low] * (1 - share) + mel[:, low + 1] * share
+    return np.asarray(mel[:, low] * (1 - share) + mel[:, low + 1] * share, np.float32)
 
 
 def _add(a: FloatArray, b: FloatArray) -> FloatArray:
     """Powers added, in dB: sounds that have nothing to do with each other, both heard."""
-    return (
-        np.float32(10 / np.log(10)) * np.logaddexp(a * np.float32(np.log(10) / 10), b * np.float32(np.log(10) / 10))
-    ).astype(np.float32)
+    natural = np.float32(np.log(10) / 10)
+    mixed = np.float32(10 / np.log(10)) * np.logaddexp(a * natural, b * natural)
+    return np.asarray(mixed, np.float32)
 
 
 def _curve(bands: int, rng: np.random.Generator, db: float) -> FloatArray:
     """A smooth curve over the bands: three cosines of random height."""
     x = np.linspace(0, np.pi, bands)
-    return sum(
-        rng.normal(0, db / order**0.5) * np.cos(order * x + rng.uniform(0, np.pi)) for order in (1, 2, 3)
-    ).astype(np.float32)
+    curve = np.zeros(bands)
+    for order in (1, 2, 3):
+        curve += rng.normal(0, db / order**0.5) * np.cos(order * x + rng.uniform(0, np.pi))
+    return curve.astype(np.float32)

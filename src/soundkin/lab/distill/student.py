@@ -70,7 +70,8 @@ class Student(nn.Module):
         self.centre = nn.BatchNorm1d(dimension, affine=False)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        hidden = self.network.dropout(self.network.embed(x))
+        dropout: nn.Module = getattr(self.network, "dropout", nn.Identity())
+        hidden = dropout(self.network.embed(x))
         return self.centre(self.project(hidden)), self.network.head(hidden)
 
 
@@ -98,7 +99,7 @@ def teach(
     place = torch.device(device)
     student = build_student(settings, input_shape=(96, 188), outputs=lessons.outputs).to(place)
     if student.network.input_is_picture:
-        student = student.to(memory_format=torch.channels_last)
+        student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(student).eval()
     optimizer = torch.optim.AdamW(student.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     history: list[dict[str, Any]] = []
@@ -120,11 +121,11 @@ def teach(
             for group in optimizer.param_groups:
                 group["lr"] = settings.lr * _schedule(share, settings.warm_up)
             parts = _step(student, batch, lessons, settings, place)
-            loss = sum(parts.values())
+            loss = sum(parts.values(), torch.zeros((), device=place))
             if not torch.isfinite(loss):
                 raise ExperimentError(f"the loss is not finite in epoch {epoch + 1}; a lower lr helps: {settings.lr}")
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(student.parameters(), 5.0)
             optimizer.step()
             _average(averaged, student, min(settings.average, (1 + step + epoch * steps) / (10 + step + epoch * steps)))

@@ -119,7 +119,8 @@ def read_targets(folder: Path, *, stamp: str, names: Sequence[str], shards: rang
         found = read_cache(path, kinds, stamp=stamp)
         if found is None:
             raise ExperimentError(
-                f"{path}: not there, damaged, or of other material; make it again by deleting it, or name another folder"
+                f"{path}: not there, damaged, or made of other material, teachers or settings; delete it to have it "
+                "made again, or name another folder"
             )
         passages.append(np.load(path.with_suffix(".npy"), mmap_mode="r", allow_pickle=False))
         for name in answers:

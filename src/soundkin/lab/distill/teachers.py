@@ -9,10 +9,10 @@ Teachers are asked in half precision (bfloat16), compiled where that can be: hal
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ import torch
 from torch import nn
 
 from soundkin.errors import ExperimentError
+from soundkin.lab.datasets.wording import listing
+from soundkin.lab.distill.vocabulary import VOCABULARIES
 from soundkin.lab.importweights import PUBLISHED, fill, read_state, recognise
 from soundkin.lab.networks.fcn import FCN
 from soundkin.lab.networks.musicnn import Musicnn
@@ -52,7 +54,7 @@ class Teacher:
     dimension: int
     tags: int
     cell: int
-    answer: Any
+    answer: Callable[[FloatArray], tuple[FloatArray, ...]]
 
     @property
     def hears_windows(self) -> bool:
@@ -66,23 +68,39 @@ class Teacher:
 
 def load_teachers(folder: Path, names: Sequence[str], *, device: str = "cpu", fast: bool = True) -> list[Teacher]:
     """The weights `folder`/NAME.pth of each name. Raises WeightsError, ExperimentError."""
+    if not folder.is_dir():
+        raise ExperimentError(f"{folder}: there is no such folder of teachers' weights")
     return [load_teacher(folder / f"{name}.pth", device=device, fast=fast) for name in names]
 
 
 def load_teacher(path: Path, *, device: str = "cpu", fast: bool = True) -> Teacher:
-    """Without `fast` in single precision and not compiled. Raises WeightsError."""
+    """Without `fast` in single precision and not compiled. Raises WeightsError, ExperimentError.
+
+    The file's name begins with the vocabulary of its tags, whose merging is written down in vocabulary.py.
+    """
     if not path.is_file():
-        raise ExperimentError(f"{path}: there is no such weight file; docs/model.md says where the teachers come from")
+        raise ExperimentError(
+            f"{path}: there is no such weight file; {listing(path.parent)}. docs/model.md says where the teachers come "
+            "from"
+        )
+    vocabulary = path.name.partition("-")[0]
+    if vocabulary not in VOCABULARIES:
+        raise ExperimentError(
+            f"{path}: a teacher's name begins with the vocabulary of its tags and a hyphen, which is one of "
+            f"{', '.join(VOCABULARIES)}; not {vocabulary!r}"
+        )
     state = read_state(path)
     kind = recognise(state, path)
     network = fill(kind, state, path).to(device)
     frames = PUBLISHED[kind].segment_frames
     if frames not in (LONG, WINDOW):
         raise ExperimentError(f"{path}: hears {frames} frames; teachers hear {WINDOW} or {LONG}")
+    head, tags = network.head, len(VOCABULARIES[vocabulary])
+    assert isinstance(head, nn.Linear)  # in all that were published
+    if head.out_features != tags:
+        raise ExperimentError(f"{path}: tells {head.out_features} tags; teachers tell the {tags} of {vocabulary}")
     cell = _CELLS.get(type(network), 0)
-    return Teacher(
-        path.stem, frames, network.embedding_size, network.head.out_features, cell, _Answer(network, device, fast)
-    )
+    return Teacher(path.stem, frames, network.embedding_size, tags, cell, _Answer(network, device, fast))
 
 
 _CELLS = {FCN: 4 * 4 * 4 * 5, TaggingCRNN: 2 * 3 * 4 * 4}
@@ -113,11 +131,13 @@ class _Answer:
         self.device, self.fast = device, fast
         self.module: nn.Module
         if isinstance(network, Musicnn):
-            self.module = EmbeddingAndLogits(_QuickMusicnn(network) if fast else network)
+            self.module = EmbeddingAndLogits(QuickMusicnn(network) if fast else network)
         else:
+            assert isinstance(network, FCN | TaggingCRNN)
             self.module = _WithHints(network)
             if fast:
-                self.module = _compiled(self.module.to(memory_format=torch.channels_last), device=device)
+                self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                self.module = _compiled(self.module, device=device)
 
     @torch.no_grad()
     def __call__(self, x: FloatArray) -> tuple[FloatArray, ...]:
@@ -133,7 +153,7 @@ def _compiled(module: nn.Module, *, device: str) -> nn.Module:
 
     try:
         with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16), inductor.patch(freezing=True):
-            compiled: nn.Module = torch.compile(module)
+            compiled = cast(nn.Module, torch.compile(module))
             compiled(torch.zeros(BATCH, 96, LONG, device=device))
     except Exception as error:  # whatever is missing to compile with
         _log.warning("the teachers are asked without compiling them, which takes twice as long: %s", error)
@@ -145,27 +165,28 @@ BATCH = 4
 """Passages that are heard at once."""
 
 
-class _QuickMusicnn(nn.Module):
+class QuickMusicnn(Network):
     """musicnn with its tall filters band by band, keeping the maximum: a third of the time of 2-D convolution here."""
 
     def __init__(self, network: Musicnn) -> None:
         super().__init__()
-        self.network, self.head = network, network.head
+        self.network, self.head, self.embedding_size = network, network.head, network.embedding_size
 
     def embed(self, x: torch.Tensor) -> torch.Tensor:
         network = self.network
         x = network.spec_bn(x.unsqueeze(1))[:, 0]  # (batch, 96, 188)
         tall = []
         for block in network.tall:
-            conv, bn = block.conv, block.bn
+            conv, bn = block.get_submodule("conv"), block.get_submodule("bn")
+            assert isinstance(conv, nn.Conv2d) and isinstance(bn, nn.BatchNorm2d)
+            assert conv.bias is not None and bn.running_mean is not None and bn.running_var is not None
             height = conv.kernel_size[0]
             scale = bn.weight / torch.sqrt(bn.running_var + bn.eps)
             weight = conv.weight[:, 0] * scale[:, None, None]  # (204, height, 7)
             bias = (conv.bias - bn.running_mean) * scale + bn.bias
-            best = None
-            for low in range(x.shape[1] - height + 1):
-                heard = nn.functional.conv1d(x[:, low : low + height], weight, padding=3)
-                best = heard if best is None else torch.maximum(best, heard)
+            best = nn.functional.conv1d(x[:, :height], weight, padding=3)
+            for low in range(1, x.shape[1] - height + 1):
+                best = torch.maximum(best, nn.functional.conv1d(x[:, low : low + height], weight, padding=3))
             tall.append(torch.relu(best + bias[:, None]))  # ReLU and adding keep the order, so they can come last
         return network.after_tall(x.mean(dim=1, keepdim=True), tall)
 
@@ -204,4 +225,4 @@ def overlaps(*, cells: int, cell: int) -> FloatArray:
     edges[-1] = max(edges[-1], LONG)
     begin = (np.arange(WINDOWS) * WINDOW)[:, None, None] + (np.arange(LONG // PASSAGE) * PASSAGE)[None, :, None]
     inside = np.clip(np.minimum(begin + WINDOW, edges[1:]) - np.maximum(begin, edges[:-1]), 0, None).sum(axis=1)
-    return (inside / inside.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return np.asarray(inside / inside.sum(axis=-1, keepdims=True), np.float32)
