@@ -85,7 +85,7 @@ def merged_logits(targets: Targets, names: Sequence[str]) -> FloatArray:
         told.setdefault(name.partition("-")[0], []).append(p.mean(axis=1) if p.ndim == 3 else p)
     probabilities = {vocabulary: np.mean(parts, axis=0) for vocabulary, parts in told.items()}
     p = np.clip(merge(probabilities, usual=usual_logits(probabilities)), 1e-5, 1 - 1e-5)
-    return np.log(p / (1 - p)).astype(np.float32)
+    return np.asarray(np.log(p / (1 - p)), np.float32)
 
 
 def _standardised(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
