@@ -103,16 +103,16 @@ def _as_json(now: ScanProgress) -> dict[str, Any]:
 
 def _lines() -> Callable[[ScanProgress], None]:
     """Plain lines: at both ends, and now and then between."""
-    told_at, told, phase = 0.0, "", ""
+    told_at, told = 0.0, ("", 0)
 
     def show(now: ScanProgress) -> None:
-        nonlocal told_at, told, phase
-        line = _sentence(now)
+        nonlocal told_at, told
+        here = (now.phase, now.done)
         finished = now.phase != "looking" and now.done >= now.total
-        begun = not told or (now.phase != phase and now.phase == "listening again")
-        if line != told and now.total and (finished or begun or time.monotonic() - told_at >= _LINE_EVERY):
-            told_at, told, phase = time.monotonic(), line, now.phase
-            print(line, file=sys.stderr, flush=True)
+        begun = not told[0] or (now.phase != told[0] and now.phase == "listening again")
+        if here != told and now.total and (finished or begun or time.monotonic() - told_at >= _LINE_EVERY):
+            told_at, told = time.monotonic(), here
+            print(_sentence(now), file=sys.stderr, flush=True)
 
     return show
 
