@@ -27,15 +27,16 @@ from soundkin.lab.distill.student import Student, embed
 from soundkin.lab.distill.targets import Targets
 from soundkin.lab.distill.teachers import WINDOW, WINDOWS
 from soundkin.lab.distill.vocabulary import MERGED
-from soundkin.lab.export import TOLERANCE, trial_sound, with_card
+from soundkin.lab.export import trial_sound, with_card
 from soundkin.lab.importweights import FRONT_END
-from soundkin.lab.networks.to_onnx import to_onnx
+from soundkin.lab.networks.to_onnx import store_in_half, to_onnx
 from soundkin.model import OnnxModel, model_card
 from soundkin.spectrogram import log_mel
 
 FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
+_TOLERANCE = 0.01  # largest difference of the file's answers in parts of their range: its weights have eleven bits
 _CALIBRATED_BY = 1024  # passages
 _EDGE = 1e-6  # how far from 0 and 1 probabilities are kept, so that their logits are finite
 
@@ -77,7 +78,6 @@ def finish(
         dimension=module.embedding.out_features,
         tags=[{"label": tag.label, "category": tag.category} for tag in MERGED],
         calibration={"slope": slope.round(5).tolist(), "intercept": intercept.round(5).tolist()},
-        calibrated="to the teachers' joint answers",
         excerpts=excerpts,
         licence=licence,
         training=dict(training),
@@ -86,7 +86,7 @@ def finish(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with replacing(out) as file:
-            file.write(with_card(content, card))
+            file.write(with_card(store_in_half(content), card))
             file.flush()
             written = OnnxModel(Path(file.name))
             difference = _compare(written, module)
@@ -125,7 +125,7 @@ def _centre(student: Student) -> tuple[Float64Array, Float64Array]:
     return mean.double().numpy(), np.sqrt(variance.double().numpy() + student.centre.eps)
 
 
-def _linear(weight: Float64Array, bias: Float64Array) -> nn.Linear:
+def _linear(weight: npt.NDArray[Any], bias: npt.NDArray[Any]) -> nn.Linear:
     layer = nn.Linear(weight.shape[1], weight.shape[0])
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(weight))
@@ -168,9 +168,9 @@ def _compare(written: OnnxModel, module: FinishedModule) -> float:
     with torch.no_grad():
         expected = np.concatenate([x[0].numpy() for x in module(torch.from_numpy(log_mel(y, FRONT_END))[None])])
     difference = float(np.abs(written.hear(y)[0] - expected).max() / max(1.0, np.abs(expected).max()))
-    if not difference <= TOLERANCE:
+    if not difference <= _TOLERANCE:
         raise ExperimentError(
-            f"the file would answer otherwise than the student, by up to {difference:.2g}, where {TOLERANCE:g} may be "
+            f"the file would answer otherwise than the student, by up to {difference:.2g}, where {_TOLERANCE:g} may be "
             "rounding; nothing was written"
         )
     return difference
