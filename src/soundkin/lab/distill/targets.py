@@ -1,6 +1,7 @@
 """What the teachers make of thousands of mixtures, kept on disk in shards: made once, learned from many times.
 
     FOLDER/
+      teachers.json       the digests of their weights, and how exactly they were asked
       shard-00000.npz     answers of the teachers
       shard-00000.npy     the passages, float16, in a plain file that can be read in parts
 
@@ -11,6 +12,7 @@ shorter one made.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from soundkin.errors import ExperimentError
-from soundkin.files import read_cache, write_cache
+from soundkin.files import read_cache, replacing, write_cache
 from soundkin.lab.distill.mixtures import Group, MixtureSettings, make_mixture, sources
 from soundkin.lab.distill.teachers import PASSAGE, Teacher, ask, windows_of_passages
 
@@ -66,9 +68,12 @@ def make_targets(
     settings: MixtureSettings,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Make the `shards` that are not in `folder` yet. Raises ExperimentError where they cannot be kept."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Make the `shards` that are not in `folder` yet.
+
+    Raises ExperimentError where they cannot be kept, and before any work where `folder` holds others' answers.
+    """
     stamp = stamp_of(groups, [teacher.name for teacher in teachers], seed=seed, settings=settings)
+    _agree(folder, teachers, stamp=stamp, shards=shards)
     for done, shard in enumerate(shards):
         path = shard_path(folder, shard)
         if not (path.is_file() and path.with_suffix(".npy").is_file()):
@@ -85,6 +90,38 @@ def make_targets(
                 raise ExperimentError(f"{folder}: the answers of the teachers cannot be kept there; is the disk full?")
         if progress is not None:
             progress(done + 1, len(shards))
+
+
+def _agree(folder: Path, teachers: Sequence[Teacher], *, stamp: str, shards: range) -> None:
+    """See to it that what is in `folder` already is of these teachers and this stamp. Raises ExperimentError."""
+    told = {teacher.name: {"weights": teacher.weights, "precision": teacher.precision} for teacher in teachers}
+    path = folder / "teachers.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            known = json.loads(path.read_text(encoding="utf-8"))
+        else:
+            known = told
+            with replacing(path) as file:
+                file.write(json.dumps(told, indent=1).encode())
+    except (OSError, ValueError) as error:
+        raise ExperimentError(f"{path}: cannot be read or written: {error}; name another folder") from error
+    others = [name for name in told if known.get(name, told[name]) != told[name]]
+    if others:
+        raise ExperimentError(
+            f"{folder}: the answers there are of other weights of {', '.join(others)}, or were asked for with another "
+            "exactness; name another folder"
+        )
+    for shard in shards:
+        path = shard_path(folder, shard)
+        if path.is_file() and read_cache(path, {}, stamp=stamp) is None:
+            raise ExperimentError(_UNFIT.format(path))
+
+
+_UNFIT = (
+    "{}: not there, damaged, or made of other material, teachers or settings; delete it to have it made again, or name "
+    "another folder"
+)
 
 
 def without_sources(
@@ -106,6 +143,7 @@ def stamp_of(groups: Sequence[Group], teachers: Sequence[str], *, seed: int, set
 
 
 def shard_path(folder: Path, shard: int) -> Path:
+    """Where the answers of shard `shard` lie."""
     return folder / f"shard-{shard:05}.npz"
 
 
@@ -113,15 +151,12 @@ def read_targets(folder: Path, *, stamp: str, names: Sequence[str], shards: rang
     """What `make_targets` made of the same material. Raises ExperimentError for a shard that is not there."""
     passages: list[HalfArray] = []
     answers: dict[str, list[HalfArray]] = {name: [] for name in _answers_in(shard_path(folder, shards[0]), names)}
-    kinds: dict[str, type[np.generic]] = dict.fromkeys(answers, np.float16)
+    kinds: dict[str, type[np.generic]] = dict.fromkeys([*answers, "passages"], np.float16)
     for shard in shards:
         path = shard_path(folder, shard)
-        found = read_cache(path, kinds, stamp=stamp)
+        found = read_cache(path, kinds, stamp=stamp, apart="passages")  # read once, so that damage is found now
         if found is None:
-            raise ExperimentError(
-                f"{path}: not there, damaged, or made of other material, teachers or settings; delete it to have it "
-                "made again, or name another folder"
-            )
+            raise ExperimentError(_UNFIT.format(path))
         passages.append(np.load(path.with_suffix(".npy"), mmap_mode="r", allow_pickle=False))
         for name in answers:
             answers[name].append(found[name])

@@ -8,6 +8,7 @@ Teachers are asked in half precision (bfloat16), compiled where that can be: hal
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,10 @@ class Teacher:
     tags: int
     cell: int
     answer: Callable[[FloatArray], tuple[FloatArray, ...]]
+    weights: str
+    """SHA-256 of the weight file."""
+    precision: str
+    """'float32', or 'bfloat16' of those who are asked fast."""
 
     @property
     def hears_windows(self) -> bool:
@@ -100,7 +105,16 @@ def load_teacher(path: Path, *, device: str = "cpu", fast: bool = True) -> Teach
     if head.out_features != tags:
         raise ExperimentError(f"{path}: tells {head.out_features} tags; teachers tell the {tags} of {vocabulary}")
     cell = _CELLS.get(type(network), 0)
-    return Teacher(path.stem, frames, network.embedding_size, tags, cell, _Answer(network, device, fast))
+    return Teacher(
+        path.name.removesuffix(".pth"),
+        frames,
+        network.embedding_size,
+        tags,
+        cell,
+        _Answer(network, device, fast),
+        weights=hashlib.sha256(path.read_bytes()).hexdigest(),
+        precision="bfloat16" if fast else "float32",
+    )
 
 
 _CELLS = {FCN: 4 * 4 * 4 * 5, TaggingCRNN: 2 * 3 * 4 * 4}
