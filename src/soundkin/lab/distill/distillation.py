@@ -31,9 +31,12 @@ from soundkin.lab.distill.lessons import Lessons, make_lessons
 from soundkin.lab.distill.material import VARIATIONS, Track, find_tracks, load_tracks
 from soundkin.lab.distill.mixtures import Group
 from soundkin.lab.distill.recipe import Material, Recipe
-from soundkin.lab.distill.student import Student, embed, teach
+from soundkin.lab.distill.student import Student, build_student, embed, teach
 from soundkin.lab.distill.targets import SHARD, Targets, make_targets, read_targets, stamp_of, without_sources
-from soundkin.lab.distill.teachers import load_teachers
+from soundkin.lab.distill.teachers import WINDOW, load_teachers
+from soundkin.lab.importweights import FRONT_END
+
+_STUDENT = "student.safetensors"
 
 Say = Callable[[str], None]
 Count = Callable[[str, int, int], None]
@@ -70,11 +73,18 @@ def distil(
     """
     listener = listener or Listener()
     folders = _folders(recipe, material)
+    build_student(recipe.student, input_shape=(FRONT_END.n_mels, WINDOW), outputs=1)  # or it is said hours later
     asked = load_teachers(teachers, recipe.teachers, device=device, fast=not exact)
-    out.mkdir(parents=True, exist_ok=True)
+    _make_folder(out)
     groups, kept_out = _gather(recipe, folders, cache or out / "material", workers, listener)
+    stamp = stamp_of(groups, recipe.teachers, seed=recipe.seed, settings=recipe.mixtures)
+    told = dataclasses.asdict(recipe) | {"weights": {one.name: one.weights for one in asked}}
+    told |= {"hold_out": sorted(hold_out), "targets": stamp}
+    _refuse_other(out, told)
+    _write_json(out / "recipe.json", told)
     kept = targets or out / "targets"
     shards = range(math.ceil(recipe.passages / SHARD))
+    allowed = _allowed(hold_out, groups, SHARD * len(shards), recipe)
     make_targets(
         kept,
         groups=groups,
@@ -84,19 +94,14 @@ def distil(
         settings=recipe.mixtures,
         progress=lambda done, total: listener.count("passages heard by the teachers", done * SHARD, total * SHARD),
     )
-    stamp = stamp_of(groups, recipe.teachers, seed=recipe.seed, settings=recipe.mixtures)
     heard = read_targets(kept, stamp=stamp, names=recipe.teachers, shards=shards)
     if hold_out:
-        heard = heard.keep(_allowed(hold_out, groups, len(heard), recipe))
+        heard = heard.keep(allowed)
         kept_out += [track for group in groups for track in group.tracks if _is_named(track, hold_out)]
         groups = [replace(group, tracks=[t for t in group.tracks if not _is_named(t, hold_out)]) for group in groups]
         listener.say(f"held out: {', '.join(hold_out)}; {len(heard)} passages hold nothing of them")
     lessons = make_lessons(heard, recipe.teachers)
-    told = dataclasses.asdict(recipe) | {"weights": _digests(teachers, recipe), "hold_out": sorted(hold_out)}
-    _write_json(out / "recipe.json", told)
-    student = _taught(
-        recipe, heard, lessons, kept_out, out=out, key=_key(told, stamp), device=device, listener=listener
-    )
+    student = _taught(recipe, heard, lessons, kept_out, out=out, key=_key(told), device=device, listener=listener)
     return finish(
         student.to("cpu"),
         heard,
@@ -132,20 +137,10 @@ def _gather(
     """The groups to draw from, and the tracks that are kept out, as they are."""
     groups, kept_out = [], []
     for one, folder in folders:
-        only = None
-        if one.dataset:
-            if one.dataset not in DATASETS:
-                raise ExperimentError(
-                    f"material {one.name}: no dataset {one.dataset!r}; there are: {', '.join(DATASETS)}"
-                )
-            parts = DATASETS[one.dataset].load(folder).parts.get(one.split, {})
-            if one.part not in parts:
-                raise ExperimentError(f"material {one.name}: {one.dataset} has no part {one.part!r} of {one.split!r}")
-            only = tuple(parts[one.part])
-        paths = find_tracks(folder, without=one.without, only=only)
+        paths = _part_of(one, folder) if one.dataset else find_tracks(folder, without=one.without)
 
         def count(done: int, total: int, name: str = one.name) -> None:
-            listener.count(f"{name}: files heard", done, total)
+            listener.count(f"{name}: variations of files heard", done, total)
 
         tracks, failed = load_tracks(paths, folder=cache, workers=workers, progress=count)
         _report(failed, listener)
@@ -161,12 +156,29 @@ def _gather(
     return groups, kept_out
 
 
+def _part_of(one: Material, folder: Path) -> list[Path]:
+    """The audio of one part of a dataset's published split, sorted. Raises DatasetError, ExperimentError."""
+    dataset = DATASETS[one.dataset].load(folder)
+    parts = dataset.parts.get(one.split, {})
+    if one.part not in parts:
+        there = [f"{part!r} of {split!r}" for split, known in dataset.parts.items() for part in known]
+        raise ExperimentError(
+            f"material {one.name}: {one.dataset} in {folder} has no part {one.part!r} of {one.split!r}; "
+            f"it has: {', '.join(there) or 'none, since its lists of clips are not there'}"
+        )
+    wanted = set(parts[one.part])
+    paths = sorted(clip.path for clip in dataset.clips if clip.id in wanted and clip.path is not None)
+    if not paths:
+        raise ExperimentError(f"material {one.name}: no audio of the part {one.part!r} of {one.split!r} in {folder}")
+    return paths
+
+
 def _is_named(track: Track, names: Sequence[str]) -> bool:
     return track.album in names or track.path.stem in names
 
 
 def _allowed(hold_out: Sequence[str], groups: Sequence[Group], count: int, recipe: Recipe) -> npt.NDArray[np.bool_]:
-    """Which passages hold nothing that is held out. Raises ExperimentError for names that are nowhere, or all."""
+    """Which passages hold nothing of what is held out. Raises ExperimentError for names that are nowhere, or all."""
     tracks = [track for group in groups for track in group.tracks]
     for name in hold_out:
         if not any(_is_named(track, [name]) for track in tracks):
@@ -193,22 +205,22 @@ def _taught(
     device: str,
     listener: Listener,
 ) -> Student:
-    history: list[dict[str, Any]] = []
-
     def on_epoch(row: dict[str, Any], student: Student) -> None:
         albums = [str(track.path.parent) for track in kept_out]  # not by name alone: there is more than one 'CD 1'
         if len(set(albums)) > 1:
             means = np.stack([embed(student, windows_of(track), device=device)[1].mean(axis=0) for track in kept_out])
             precision, hubness = album_precision(means, albums)
             row |= {"kept out: precision at 5": round(precision, 4), "kept out: hubness": round(hubness, 3)}
-        history.append(row)
+        kept = _read_json(out / "history.json")
+        before = [old for old in kept if old["epoch"] < row["epoch"]] if isinstance(kept, list) else []
+        _write_json(out / "history.json", [*before, row])
         listener.say(", ".join(f"{name} {value}" for name, value in row.items()))
 
     student = teach(
         heard,
         lessons,
         recipe.student,
-        checkpoint=out / "student.safetensors",
+        checkpoint=out / _STUDENT,
         key=key,
         device=device,
         on_epoch=on_epoch,
@@ -216,18 +228,51 @@ def _taught(
     return student
 
 
-def _key(told: Mapping[str, Any], stamp: str) -> str:
+_DECIDES = ("student", "teachers", "weights", "passages", "hold_out", "targets")
+
+
+def _refuse_other(out: Path, told: Mapping[str, Any]) -> None:
+    """A student in `out` that was taught otherwise would be lost. Raises ExperimentError."""
+    before = _read_json(out / "recipe.json")
+    if not (out / _STUDENT).is_file() or not isinstance(before, dict):
+        return
+    now = json.loads(json.dumps(told, default=list))
+    differs = [name for name in _DECIDES if before.get(name) != now[name]]
+    if "student" in differs and isinstance(before.get("student"), dict):
+        old, new = before["student"], now["student"]
+        changed = [f"student.{name} was {old.get(name)}, is {new[name]}" for name in new if old.get(name) != new[name]]
+        differs[differs.index("student")] = ", ".join(changed)
+    if differs:
+        raise ExperimentError(
+            f"{out}: holds a student that was taught otherwise ({', '.join(differs)}); name another --out, or delete "
+            f"{_STUDENT} there to begin anew"
+        )
+
+
+def _key(told: Mapping[str, Any]) -> str:
     """What a checkpoint must have been made with to be gone on from."""
-    decides = {name: told[name] for name in ("student", "teachers", "weights", "passages", "hold_out")} | {
-        "targets": stamp
-    }
+    decides = {name: told[name] for name in _DECIDES}
     return hashlib.blake2b(json.dumps(decides, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-def _digests(folder: Path, recipe: Recipe) -> dict[str, str]:
-    return {name: hashlib.sha256((folder / f"{name}.pth").read_bytes()).hexdigest() for name in recipe.teachers}
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExperimentError(f"{path}: the run folder cannot be made: {error.strerror or error}") from error
+
+
+def _read_json(path: Path) -> Any:
+    """None where there is nothing that can be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _write_json(path: Path, content: Any) -> None:
-    with replacing(path) as file:
-        file.write(json.dumps(content, indent=1, default=list).encode())
+    try:
+        with replacing(path) as file:
+            file.write(json.dumps(content, indent=1, default=list).encode())
+    except OSError as error:
+        raise ExperimentError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -75,7 +75,10 @@ def load_teachers(folder: Path, names: Sequence[str], *, device: str = "cpu", fa
     """The weights `folder`/NAME.pth of each name. Raises WeightsError, ExperimentError."""
     if not folder.is_dir():
         raise ExperimentError(f"{folder}: there is no such folder of teachers' weights")
-    return [load_teacher(folder / f"{name}.pth", device=device, fast=fast) for name in names]
+    paths = [folder / f"{name}.pth" for name in names]
+    for path in paths:
+        _check_name(path)  # of all, before the first is loaded
+    return [load_teacher(path, device=device, fast=fast) for path in paths]
 
 
 def load_teacher(path: Path, *, device: str = "cpu", fast: bool = True) -> Teacher:
@@ -83,17 +86,7 @@ def load_teacher(path: Path, *, device: str = "cpu", fast: bool = True) -> Teach
 
     The file's name begins with the vocabulary of its tags, whose merging is written down in vocabulary.py.
     """
-    if not path.is_file():
-        raise ExperimentError(
-            f"{path}: there is no such weight file; {listing(path.parent)}. docs/model.md says where the teachers come "
-            "from"
-        )
-    vocabulary = path.name.partition("-")[0]
-    if vocabulary not in VOCABULARIES:
-        raise ExperimentError(
-            f"{path}: a teacher's name begins with the vocabulary of its tags and a hyphen, which is one of "
-            f"{', '.join(VOCABULARIES)}; not {vocabulary!r}"
-        )
+    vocabulary = _check_name(path)
     state = read_state(path)
     kind = recognise(state, path)
     network = fill(kind, state, path).to(device)
@@ -115,6 +108,22 @@ def load_teacher(path: Path, *, device: str = "cpu", fast: bool = True) -> Teach
         weights=hashlib.sha256(path.read_bytes()).hexdigest(),
         precision="bfloat16" if fast else "float32",
     )
+
+
+def _check_name(path: Path) -> str:
+    """The vocabulary that the file's name tells. Raises ExperimentError, also where there is no such file."""
+    if not path.is_file():
+        raise ExperimentError(
+            f"{path}: there is no such weight file; the folder: {listing(path.parent)}. docs/model.md says where the "
+            "teachers come from"
+        )
+    vocabulary, hyphen, _ = path.name.partition("-")
+    if not hyphen or vocabulary not in VOCABULARIES:
+        raise ExperimentError(
+            f"{path}: a teacher's name begins with the vocabulary of its tags and a hyphen "
+            f"({', '.join(f'{one}-' for one in VOCABULARIES)}), not so"
+        )
+    return vocabulary
 
 
 _CELLS = {FCN: 4 * 4 * 4 * 5, TaggingCRNN: 2 * 3 * 4 * 4}
@@ -144,17 +153,20 @@ class _Answer:
     def __init__(self, network: Network, device: str, fast: bool) -> None:
         self.device, self.fast = device, fast
         self.module: nn.Module
+        self.compile = False
         if isinstance(network, Musicnn):
-            self.module = EmbeddingAndLogits(QuickMusicnn(network) if fast else network)
+            self.module = EmbeddingAndLogits(QuickMusicnn(network))
         else:
             assert isinstance(network, FCN | TaggingCRNN)
             self.module = _WithHints(network)
             if fast:
                 self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-                self.module = _compiled(self.module, device=device)
+                self.compile = True
 
     @torch.no_grad()
     def __call__(self, x: FloatArray) -> tuple[FloatArray, ...]:
+        if self.compile:  # which takes half a minute, and a run that goes on may have nothing to ask any more
+            self.module, self.compile = _compiled(self.module, device=self.device), False
         heard = torch.from_numpy(x).to(self.device)
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.fast):
             answers = self.module(heard)
