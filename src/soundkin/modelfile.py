@@ -199,7 +199,7 @@ def _read_tags(path: Path, card: Mapping[str, Any]) -> tuple[tuple[str, str], ..
                 f'{path}: each tag is {{"label": "jazz", "category": "genre"}}, both of them words; tag {number} is '
                 f"{json.dumps(tag, ensure_ascii=False):.80}"
             )
-        tags.append((pair[0], pair[1]))
+        tags.append((str(pair[0]), str(pair[1])))
     return tuple(tags)
 
 
