@@ -33,14 +33,16 @@ def windows_of(track: Track, *, count: int = PER_TRACK) -> FloatArray:
 def album_precision(vectors: FloatArray, albums: Sequence[str], *, k: int = 5) -> tuple[float, float]:
     """Same-album precision at k by cosine, and hubness, of one vector a track (n, d).
 
-    Precision: the share of a track's k nearest that are from its own album, the mean over tracks. Hubness: the
-    skewness of how often each track is among the k nearest of others (Radovanović et al. 2010, JMLR 11).
+    Precision: the share of a track's k nearest (of all others, where there are fewer) that are from its own album, the
+    mean over tracks. Hubness: the skewness of how often each track is among the k nearest of others (Radovanović et
+    al. 2010, JMLR 11).
     """
     units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     similarity = units @ units.T
     np.fill_diagonal(similarity, -np.inf)
-    nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+    nearest = np.argsort(-similarity, axis=1, kind="stable")[:, : min(k, len(albums) - 1)]
     names = np.asarray(albums)
     occurrence = np.bincount(nearest.ravel(), minlength=len(names)).astype(float)
-    skewness = float(np.mean((occurrence - occurrence.mean()) ** 3) / occurrence.std() ** 3)
+    spread = occurrence.std()
+    skewness = float(np.mean((occurrence - occurrence.mean()) ** 3) / spread**3) if spread else 0.0
     return float(np.mean(names[nearest] == names[:, np.newaxis])), skewness
