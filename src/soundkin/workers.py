@@ -19,6 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, Literal, TypeVar
@@ -217,6 +218,8 @@ class _Team(Generic[Task, Result]):
 def _inherited() -> Iterator[None]:
     """What a worker must be born with, because it is too late once it runs: one thread, deaf to Ctrl-C."""
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    if os.name == "posix":
+        resource_tracker.ensure_running()  # which the first worker would start, and that lets Ctrl-C through again
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     try:
