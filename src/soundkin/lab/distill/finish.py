@@ -26,7 +26,6 @@ from soundkin.lab.distill.material import Track
 from soundkin.lab.distill.student import Student, embed
 from soundkin.lab.distill.targets import Targets
 from soundkin.lab.distill.teachers import WINDOW, WINDOWS
-from soundkin.lab.distill.vocabulary import MERGED
 from soundkin.lab.export import trial_sound, with_card
 from soundkin.lab.importweights import FRONT_END
 from soundkin.lab.networks.to_onnx import store_in_half, to_onnx
@@ -76,7 +75,7 @@ def finish(
         version=version,
         segment_frames=WINDOW,
         dimension=module.embedding.out_features,
-        tags=[{"label": tag.label, "category": tag.category} for tag in MERGED],
+        tags=[{"label": tag.label, "category": tag.category} for tag in lessons.labels],
         calibration={"slope": slope.round(5).tolist(), "intercept": intercept.round(5).tolist()},
         excerpts=excerpts,
         licence=licence,

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from soundkin.lab.distill.targets import Targets
 from soundkin.lab.distill.teachers import WINDOWS
-from soundkin.lab.distill.vocabulary import merge, usual_logits
+from soundkin.lab.distill.vocabulary import MERGED, MergedTag, merge, told_by, usual_logits
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -38,6 +38,8 @@ class Lessons:
     blocks_passage: Sequence[slice]
     joint: Sequence[FloatArray]
     tags: slice
+    labels: Sequence[MergedTag]
+    """The merged tags that a teacher knows."""
     tag_mean: FloatArray
     tag_deviation: FloatArray
 
@@ -71,21 +73,30 @@ def make_lessons(targets: Targets, names: Sequence[str]) -> Lessons:
         _slices(passage),
         joint,
         _slices(passage)[-1],
+        told_by({_vocabulary(name) for name in names}),
         tag_mean,
         tag_deviation,
     )
 
 
 def merged_logits(targets: Targets, names: Sequence[str]) -> FloatArray:
-    """Logits of the merged tags of each passage, (n, labels): what the teachers say of it together."""
+    """Logits of the merged tags of each passage, (n, labels): what the teachers say of it together.
+
+    Tags that none of them knows are left out.
+    """
     told: dict[str, list[FloatArray]] = {}
     for name in names:
         logits = targets.answers[f"{name} logits"].astype(np.float32)
         p = np.asarray(1 / (1 + np.exp(-logits)), np.float32)
-        told.setdefault(name.partition("-")[0], []).append(p.mean(axis=1) if p.ndim == 3 else p)
+        told.setdefault(_vocabulary(name), []).append(p.mean(axis=1) if p.ndim == 3 else p)
     probabilities = {vocabulary: np.mean(parts, axis=0) for vocabulary, parts in told.items()}
-    p = np.clip(merge(probabilities, usual=usual_logits(probabilities)), 1e-5, 1 - 1e-5)
+    known = [MERGED.index(tag) for tag in told_by(probabilities)]
+    p = np.clip(merge(probabilities, usual=usual_logits(probabilities))[:, known], 1e-5, 1 - 1e-5)
     return np.asarray(np.log(p / (1 - p)), np.float32)
+
+
+def _vocabulary(name: str) -> str:
+    return name.partition("-")[0]
 
 
 def _standardised(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

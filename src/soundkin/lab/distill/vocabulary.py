@@ -8,7 +8,7 @@ nothing of how a song sounds.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,6 +181,12 @@ MERGED: tuple[MergedTag, ...] = tuple(
     _read(category, line) for category, table in _TABLES.items() for line in table.strip().splitlines()
 )
 """The tags of the bundled model, in the order of its outputs."""
+
+
+def told_by(vocabularies: Collection[str]) -> tuple[MergedTag, ...]:
+    """The merged tags that at least one of the vocabularies knows, in their order."""
+    return tuple(tag for tag in MERGED if not tag.sources.keys().isdisjoint(vocabularies))
+
 
 _EDGE = 1e-6  # how far from 0 and 1 probabilities are kept, so that their logits are finite
 
