@@ -105,6 +105,7 @@ def teach(
     history: list[dict[str, Any]] = []
     kept = read_progress(checkpoint, key=key, device=place)
     if kept is not None:
+        _set_random_state(kept.state.pop(_RANDOM, None), place)
         student.load_state_dict(kept.state)
         averaged.load_state_dict(kept.best_state)
         optimizer.load_state_dict(kept.optimizer)
@@ -138,10 +139,32 @@ def teach(
         history.append(row)
         write_progress(
             checkpoint,
-            Progress(student.state_dict(), optimizer.state_dict(), averaged.state_dict(), epoch, history),
+            Progress(
+                student.state_dict() | {_RANDOM: _random_state(place)},
+                optimizer.state_dict(),
+                averaged.state_dict(),
+                epoch,
+                history,
+            ),
             key=key,
         )
     return averaged.eval()
+
+
+_RANDOM = "random state"  # of dropout, without which what goes on is another training
+
+
+def _random_state(place: torch.device) -> torch.Tensor:
+    return torch.cuda.get_rng_state(place) if place.type == "cuda" else torch.get_rng_state()
+
+
+def _set_random_state(state: torch.Tensor | None, place: torch.device) -> None:
+    if state is None:
+        return
+    if place.type == "cuda":
+        torch.cuda.set_rng_state(state.cpu(), place)
+    else:
+        torch.set_rng_state(state)
 
 
 def _schedule(share: float, warm_up: float) -> float:
