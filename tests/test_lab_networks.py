@@ -293,3 +293,30 @@ def test_weights_kept_channels_last_are_saved_as_any_others(tmp_path):
     x = torch.randn(2, 1, 70, 80)
     with torch.no_grad():
         torch.testing.assert_close(load_weights(path)[0](x), network(x))
+
+
+def strided_cnn():
+    torch.manual_seed(0)
+    return build_network("strided-cnn", input_shape=(96, 188), classes=4, **SMALL["strided-cnn"][1]).eval()
+
+
+def test_the_strided_network_does_not_hear_loudness():
+    network, x = strided_cnn(), 10 * torch.randn(3, 96, 188)
+    with torch.no_grad():
+        for db in (-40.0, -12.0, 6.0):
+            torch.testing.assert_close(network(x + db), network(x), rtol=1e-4, atol=1e-4)
+        louder = x.clone()
+        louder[:, 10:40] += 20  # some bands alone are another sound
+        assert (network(louder) - network(x)).abs().max() > 0.005
+
+
+def test_the_strided_network_does_not_hear_what_is_far_beneath_the_peak():
+    network = strided_cnn()
+    x = 3 * torch.randn(2, 96, 188)
+    x[:, 60:] -= 90  # beyond its reach of 70 dB, where a codec or a dither makes all the difference
+    quieter, nearer = x.clone(), x.clone()
+    quieter[:, 60:] -= 30
+    nearer[:, 60:] += 50
+    with torch.no_grad():
+        torch.testing.assert_close(network(quieter), network(x), rtol=1e-4, atol=1e-4)
+        assert (network(nearer) - network(x)).abs().max() > 0.01
