@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from soundkin.lab.networks.network import Network, picture_shape
+from soundkin.lab.networks.network import Network, as_pictures, picture_shape
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,7 @@ class StridedCNN(Network):
         self.head = nn.Linear(sizes.hidden, classes)
 
     def embed(self, x: torch.Tensor) -> torch.Tensor:
-        if x.ndim == 3:
-            x = x.unsqueeze(1)  # (batch, 1, 96, 188)
+        x = as_pictures(x)  # (batch, 1, 96, 188)
         x = torch.maximum(x, x.amax(dim=(2, 3), keepdim=True) - self.reach)
         x = (x - x.mean(dim=(2, 3), keepdim=True)) / 20
         x = self.stages(x).flatten(1, 2)  # (batch, 320 · 3, 6)
