@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # it loads the model runtime
     from soundkin.model import Model
 
 _present = tracks.c.missing_since.is_(None)
+_failed = select(failures.c.path).where(failures.c.path == tracks.c.path).exists()
 
 
 class Unheard(NamedTuple):
@@ -104,9 +105,11 @@ def tracks_heard(connection: Connection) -> dict[str, int]:
 
 def is_behind(connection: Connection, model_id: str) -> bool:
     """Has another model heard a track that this one has not? Missing tracks and those that failed do not count."""
-    v = vectors.alias()
-    elsewhere = select(v.c.content_id).where(v.c.content_id == tracks.c.content_id, v.c.model_id != model_id).exists()
-    return connection.scalar(select(tracks.c.id).where(*_unheard(model_id), elsewhere).limit(1)) is not None
+    # one pass over the vectors' own index: with a look-up for each track, every answer of a large library would wait
+    v, own = vectors.c, sa.case((vectors.c.model_id == model_id, 1), else_=0)
+    left = select(v.content_id).group_by(v.content_id).having(func.sum(own) == 0).subquery()
+    behind = select(tracks.c.id).join(left, left.c.content_id == tracks.c.content_id).where(_present, ~_failed)
+    return connection.scalar(behind.limit(1)) is not None
 
 
 def count_unheard(connection: Connection, model_id: str) -> int:
@@ -127,5 +130,4 @@ def _unheard(model_id: str) -> tuple[sa.ColumnElement[bool], ...]:
     """Conditions on a track: it is there, has no vector of that model, and has not failed."""
     v = vectors.c
     heard = select(v.content_id).where(v.content_id == tracks.c.content_id, v.model_id == model_id).exists()
-    failed = select(failures.c.path).where(failures.c.path == tracks.c.path).exists()
-    return _present, ~heard, ~failed
+    return _present, ~heard, ~_failed
