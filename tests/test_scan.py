@@ -372,6 +372,7 @@ def test_what_fails_with_the_new_model_stays_with_the_old_one(bench: Bench) -> N
     again = bench.scan(model_name_or_path="other")
     monkey.undo()
     assert (report.found, report.unchanged, report.reheard, len(report.failures)) == (2, 2, 1, 1)
+    assert report.in_library == 2  # what failed is known through the old model
     assert (again.found, again.unchanged, again.reheard, len(again.failures)) == (2, 1, 0, 1)
     assert not bench.catalogue.is_behind("other-1")
     for path, model in ((good, "fake-1"), (good, "other-1"), (bad, "fake-1")):

@@ -92,7 +92,7 @@ class ScanReport:
     @property
     def in_library(self) -> int:
         """Files of these folders that the library can answer with now."""
-        return self.found - len(self.failures)
+        return self.analysed + self.unchanged + self.retagged + self.moved + self.copied + self.returned
 
 
 def scan(
