@@ -158,6 +158,9 @@ def test_a_model_is_forgotten_but_never_the_one_that_answers(
     old = write_tagger(tmp_path / "old.onnx")
     old_id = load_model(old).id
     ask("scan", "--model", old, songs, "-j", "0")
+    ask("similar", 1, "--only", "tag:low>=0")
+    kept = [path for path in tmp_path.rglob(f"*{old_id}*") if path.suffix in (".npz", ".npy")]
+    assert len(kept) == 4  # the index, and the tags that filters ask for
     code, _, err = ask("models", "--forget", old_id, "--yes")
     assert code == 2 and f"{old_id} answers now" in err
     ask("scan", "-j", "0")
@@ -168,6 +171,7 @@ def test_a_model_is_forgotten_but_never_the_one_that_answers(
     code, out, _ = ask("models", "--forget", old_id, "-y")
     assert code == 0 and out == f"forgot {old_id} and what it heard in {SONGS} recordings\n"
     assert "old" not in told(ask)
+    assert not any(path.exists() for path in kept)
     assert ask("similar", 1)[0] == 0
     code, _, err = ask("models", "--forget", old_id, "-y")
     assert code == 2 and old_id in err and "model of this library" in err

@@ -26,6 +26,7 @@ from soundkin.catalogue import Catalogue, Track
 from soundkin.errors import EmptyLibraryError, InputError
 from soundkin.index import Index, cache_path
 from soundkin.model import DEFAULT_MODEL, Model
+from soundkin.modeltags import tags_path
 from soundkin.recommend import Recommendation
 from soundkin.seeds import OUTSIDE, Seed, resolve, seed_of, seed_outside, tags_of
 
@@ -197,10 +198,11 @@ class Library:
         if model_id in (self.model.id, choose_model(self.catalogue).model.id):
             raise InputError(f"{model_id} answers now; let another model hear the library first, and forget it then")
         count = self.catalogue.forget_model(model_id)
-        cache = cache_path(self.catalogue.path, model_id)
-        for file in (cache, cache.with_suffix(".npy")):
-            with contextlib.suppress(OSError):
-                file.unlink()
+        for path in (cache_path, tags_path):
+            kept = path(self.catalogue.path, model_id)
+            for file in (kept, kept.with_suffix(".npy")):
+                with contextlib.suppress(OSError):
+                    file.unlink()
         return count
 
     def tags(self, seed: SeedLike) -> list[HeardTag]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,13 +100,18 @@ def find_label(text: str, *, labels: Sequence[str], model_id: str) -> int:
     raise UnknownTagError(text, labels, near=_near(text, labels))
 
 
+def tags_path(library: Path, model_id: str) -> Path:
+    """File that what `tag_columns` gives is kept in, beside the library; most of it is in the '.npy' next to it."""
+    path = cache_path(library, model_id)
+    return path.with_name(f"{path.stem}-tags.npz")
+
+
 def tag_columns(catalogue: Catalogue, index: Index) -> FloatArray:
     """Probability of each tag for each row of the index, (labels, n) float32; NaN where there is none.
 
     Kept in a file beside the library, like the index, until the library changes: the database takes seconds.
     """
-    path = cache_path(catalogue.path, index.model_id)
-    path = path.with_name(f"{path.stem}-tags.npz")
+    path = tags_path(catalogue.path, index.model_id)
     stamp = f"tags {_FORMAT} of {index.model_id}, generation {catalogue.generation()}"
     kept = read_cache(path, _KEPT, stamp=stamp, apart="tags")
     if kept is None:
