@@ -80,7 +80,7 @@ def run(
             raise InputError(f"--material takes NAME=DIR, not {one!r}")
         if name in folders:
             raise InputError(f"--material {name}: given twice, as {folders[name]} and {folder}")
-        folders[name] = Path(folder)
+        folders[name] = Path(folder).expanduser()  # which not every shell does after an equals sign
     chosen = load_recipe(recipe, overrides=settings or ())
     said = 0.0
 
