@@ -319,6 +319,8 @@ def test_metadata_that_make_no_sense(text: str, match: str, tmp_path: Path) -> N
         ({"segment_frames": 0}, "positive"),
         ({"segment_frames": 33}, "another spectrogram: its network takes segments of 24 × 32 .*say 24 × 33"),
         ({"segment_frames": 10**12}, "more than"),
+        ({"segment_frames": float("inf")}, "not usable"),
+        ({"segment_frames": "32"}, "not usable"),
         ({"version": None}, "version"),
         ({"excerpts": "many"}, "not usable"),
         ({"excerpts": 8}, "not usable"),
@@ -358,6 +360,19 @@ def test_a_front_end_that_cannot_be(change: dict[str, Any], match: str, tmp_path
 def test_a_name_that_is_no_file_name(name: str, tmp_path: Path) -> None:
     card = json.loads(model_card("tiny", front_end=FRONT_END, **CARD))
     refuse(save(tmp_path / "a.onnx", text=json.dumps({**card, "name": name})), match="name is letters")
+
+
+def test_tags_that_are_no_probabilities(tmp_path: Path) -> None:
+    bare = network()
+    del bare.graph.node[-1]  # the sigmoid
+    bare.graph.node[-1].output[:] = ["tags"]
+    refuse(save(tmp_path / "a.onnx", bare), match="no probabilities .* reach from .*a sigmoid")
+
+
+def test_a_steep_calibration_is_no_arithmetic_error(tmp_path: Path) -> None:
+    steep = {"slope": [1e300, 1e300], "intercept": [0, -1e308]}
+    tags = OnnxModel(save(tmp_path / "a.onnx", calibration=steep)).calibrate(np.array([0.1, 0.9], np.float32))
+    np.testing.assert_array_equal(tags, [0, 0])
 
 
 def test_outputs_that_are_missing(tmp_path: Path) -> None:

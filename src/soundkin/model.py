@@ -204,8 +204,8 @@ class OnnxModel:
         slope, intercept = self._sigmoids
         edge = 1e-7  # as far as probabilities are from 0 and 1 at least, so that logits are finite
         p: npt.NDArray[np.float64] = np.clip(np.asarray(tags, np.float64), edge, 1 - edge)
-        told = 1 / (1 + np.exp(-(slope * np.log(p / (1 - p)) + intercept)))
-        return np.asarray(told, np.float32)
+        x = slope * np.log(p / (1 - p)) + intercept
+        return np.asarray(0.5 * (1 + np.tanh(0.5 * x)), np.float32)  # the sigmoid, which overflows nowhere in this form
 
     def run(self, segments: FloatArray) -> FloatArray:
         """Log-mel segments (n, n_mels, frames) float32, offset and scaled, to (n, dimension + labels) float32.
@@ -234,6 +234,12 @@ class OnnxModel:
             raise ModelError(f"{self._path}: it cannot be run: {error!r}") from error
         if not np.isfinite(rows).all():
             raise ModelError(f"{self._path}: its outputs are not finite")
+        tags = rows[:, self.space.dimension :]
+        if (np.abs(tags - 0.5) > 0.501).any():  # a vote of several may round to a little more than 1
+            raise ModelError(
+                f"{self._path}: its tags are no probabilities from 0 to 1 but reach from {tags.min():.3g} to "
+                f"{tags.max():.3g}; a sigmoid must be part of the network"
+            )
 
 
 FOLDER = Path(__file__).parent / "models"

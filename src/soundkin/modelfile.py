@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ def read_model_file(path: Path) -> ModelFile:
     tags = _read_tags(path, card)
     try:
         front_end = LogMel(**card["front_end"])
-        segment, dimension = int(card["segment_frames"]), int(card["dimension"])
+        segment, dimension = operator.index(card["segment_frames"]), operator.index(card["dimension"])
         offset, scale = float(card.get("offset", 0.0)), float(card.get("scale", 1.0))
         excerpts = ExcerptPlan.parse(card.get("excerpts", "8x10"))
         name, version = str(card["name"]), str(card["version"])
@@ -232,6 +233,6 @@ def _read_calibration(
         slope, intercept = (np.array(told[name], np.float64) for name in ("slope", "intercept"))
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: its calibration cannot be used: {error!r}") from error
-    if slope.shape != (labels,) or intercept.shape != slope.shape or not np.isfinite(slope + intercept).all():
+    if slope.shape != (labels,) or intercept.shape != slope.shape or not np.isfinite([slope, intercept]).all():
         raise ModelError(f"{path}: its calibration is no slope and intercept for each of {labels} tags")
     return slope, intercept
