@@ -76,6 +76,12 @@ def find_themselves(songs: Vectors, others: Vectors, space: Space) -> Found:
 # --- genres ---------------------------------------------------------------------------------------------------------
 
 
+def parts_of(dataset: Dataset, *parts: str) -> Dataset:
+    """The clips of these parts of GTZAN's filtered split."""
+    wanted = {id for part in parts for id in dataset.parts["filtered"][part]}
+    return dataset.take(i for i, id in enumerate(dataset.ids) if id in wanted)
+
+
 def genre_outcomes(vectors: Vectors, dataset: Dataset, *, protocol: str = "filtered-valid") -> Outcomes:
     """Which clips of the validation part linear discriminant analysis names rightly, fitted on the training part.
 

@@ -34,6 +34,7 @@ from neural_figures import (
     genre_outcomes,
     index_of,
     mean_of_teachers,
+    parts_of,
     top_tags,
     vocabulary_of,
 )
@@ -261,8 +262,8 @@ def report(arguments: argparse.Namespace, ears: Ears) -> None:
     models = {name: load_model(name) for name in dict.fromkeys([arguments.model, *arguments.teachers])}
     model, teachers = models[arguments.model], [models[name] for name in arguments.teachers]
     dev, everything = albums_of(arguments.music) if arguments.music and asked - {"genres", "speed"} else ([], [])
-    clips = load_dataset("gtzan-clips", arguments.gtzan) if arguments.gtzan else None
-    valid = clips.take(rows_of(clips, "valid")) if clips is not None else None
+    clips = parts_of(load_dataset("gtzan-clips", arguments.gtzan), "train", "valid") if arguments.gtzan else None
+    valid = parts_of(clips, "valid") if clips is not None else None
     files = list(everything if "albums" in asked else dev)
     if clips is not None and asked & {"genres", "tags", "reading"}:
         files += paths_of(clips if "genres" in asked else valid)
@@ -296,12 +297,6 @@ def albums_of(folder: Path) -> tuple[list[Path], list[Path]]:
     if not dev:
         raise SystemExit(f"no music in {folder}: python benchmarks/music.py {folder}")
     return dev, everything
-
-
-def rows_of(clips: Dataset, part: str) -> list[int]:
-    """The clips of one part of the filtered split."""
-    ids = set(clips.parts["filtered"][part])
-    return [i for i, id in enumerate(clips.ids) if id in ids]
 
 
 def paths_of(clips: Dataset | None) -> list[Path]:

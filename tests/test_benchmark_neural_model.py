@@ -92,6 +92,12 @@ def test_genres_are_learnt_of_the_training_part_and_asked_of_the_validation_part
     assert len(np.unique(outcomes.groups)) == 6  # the artists of five clips: a pair, a pair, and one cut by the parts
 
 
+def test_the_test_part_is_left_out_before_anything_is_heard(figures):
+    heard = figures.parts_of(genres(), "train", "valid")
+    assert len(heard.clips) == 20 and not set(heard.ids) & set(heard.parts["filtered"]["test"])
+    assert set(figures.parts_of(heard, "valid").ids) == set(heard.parts["filtered"]["valid"])
+
+
 # --- tags -----------------------------------------------------------------------------------------------------------
 
 
