@@ -198,8 +198,11 @@ def test_an_unknown_tag_is_answered_with_those_of_a_like_name(catalogue, index):
         filters.mask(catalogue, index, only=["tag:techno"])
 
 
-def test_each_tag_is_a_field_of_its_own(catalogue, index):
-    assert names(catalogue, index, only=["tag:jazz>0.5", "tag:jazz<0.1"]) == {"so what", "guest", "nacht"}
+def test_all_filters_on_tags_must_hold(catalogue, index):
+    assert names(catalogue, index, only=["tag:jazz>0.5", "tag:jazz<0.1"]) == set()
+    between = names(catalogue, index, only=["tag:jazz>0.1", "tag:jazz<0.5"])
+    assert between == names(catalogue, index, only=["tag:jazz>0.1"]) - names(catalogue, index, only=["tag:jazz>=0.5"])
+    assert between
     assert names(catalogue, index, only=["tag:jazz>0.1", 'tag:"R&B > soul"<0.2']) == set()
     assert names(catalogue, index, only=["tag:jazz>0.1", 'tag:"R&B > soul"'], exclude=["tag:jazz"]) == {"night", "blue"}
 

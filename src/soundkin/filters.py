@@ -130,17 +130,17 @@ def mask(
 ) -> BoolArray | None:
     """Which rows of the index may answer: (n,) bool, or None when there are no filters.
 
-    Several `only` of one field are alternatives, those of different fields must all hold, and each tag is a field of
-    its own, since a song has many. What matches any of `exclude` is left out. Raises InputError for a filter that
-    cannot be understood, or a tag the model does not have.
+    Several `only` of one field are alternatives, those of different fields must all hold, and so must all on tags,
+    since a song has many. What matches any of `exclude` is left out. Raises InputError for a filter that cannot be
+    understood, or a tag the model does not have.
     """
     wanted, unwanted = [parse(text) for text in only], [parse(text) for text in exclude]
     if not wanted and not unwanted:
         return None
     allowed = np.ones(len(index), np.bool_)
-    groups: dict[tuple[str, str], list[Filter]] = {}
+    groups: dict[object, list[Filter]] = {}
     for one in wanted:
-        groups.setdefault((one.field, fold(one.label)), []).append(one)
+        groups.setdefault(one if one.field == "tag" else one.field, []).append(one)
     for group in groups.values():
         allowed &= np.logical_or.reduce([_matches(catalogue, index, one) for one in group])
     for one in unwanted:
