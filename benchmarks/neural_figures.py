@@ -139,7 +139,7 @@ def mean_of_teachers(told: Mapping[str, Sequence[npt.NDArray[Any]]], *, logits: 
     With `logits` vocabularies are averaged as logits, so that one which is sure of nothing speaks as loudly as another.
     """
     means = {name: np.mean(np.stack(several), axis=0) for name, several in told.items()}
-    return merge(means, usual=dict.fromkeys(means, np.zeros(len(MERGED))) if logits else None)
+    return merge(means, logits=logits)
 
 
 @dataclass(frozen=True)

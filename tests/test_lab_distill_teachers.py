@@ -40,7 +40,7 @@ from soundkin.lab.distill.teachers import (  # noqa: E402
     overlaps,
     windows_of_passages,
 )
-from soundkin.lab.distill.vocabulary import MERGED, merge, usual_logits  # noqa: E402
+from soundkin.lab.distill.vocabulary import MERGED, merge  # noqa: E402
 from soundkin.lab.importweights import fill  # noqa: E402
 
 NAMES = ("msd-fcn", "mtat-crnn", "jamendo-musicnn")
@@ -345,6 +345,6 @@ def test_merged_tags_are_those_of_the_vocabularies_means(made, groups):
         "msd": 1 / (1 + np.exp(-targets.answers["msd-one logits"].astype(np.float32))),
         "jamendo": (1 / (1 + np.exp(-targets.answers["jamendo-two logits"].astype(np.float32)))).mean(axis=1),
     }
-    merged = merge(p, usual=usual_logits(p))
+    merged = merge(p, logits=True)
     merged = merged[:, ~np.isnan(merged[0])]
     np.testing.assert_allclose(1 / (1 + np.exp(-merged_logits(targets, names))), merged, atol=1e-3)

@@ -10,7 +10,7 @@ import pytest
 
 from soundkin.errors import ExperimentError, UnknownNameError
 from soundkin.lab.datasets.categories import CATEGORIES, category_of
-from soundkin.lab.distill.vocabulary import DROPPED, MERGED, VOCABULARIES, merge, usual_logits
+from soundkin.lab.distill.vocabulary import DROPPED, MERGED, VOCABULARIES, merge
 
 WEIGHTS = Path(__file__).parents[2] / "shared" / "data" / "weights"
 LABELS = [tag.label for tag in MERGED]
@@ -94,14 +94,13 @@ def test_merging_follows_the_sources_row_by_row():
 
 
 def test_a_vocabulary_that_hears_little_of_a_tag_is_heard_as_much():
-    """With `usual`, tracks are told apart by what is more than usual, not by the louder vocabulary."""
+    """With `logits`, tracks are told apart by who changes most, not by the louder vocabulary."""
     p = vocabularies(3)
     p["msd"][:, column("msd", "rock")] = 0.4, 0.5, 0.6
     p["jamendo"][:, column("jamendo", "genre---rock")] = 0.04, 0.02, 0.01
-    plain, equal = merge(p)[:, of("rock")], merge(p, usual=usual_logits(p))[:, of("rock")]
+    plain, equal = merge(p)[:, of("rock")], merge(p, logits=True)[:, of("rock")]
     assert np.all(np.diff(plain) > 0)  # only what the first says counts
     assert np.all(np.diff(equal) < 0)  # the second changes more
-    # the mean over the reference stays where the vocabularies' means are
     logits = [np.log(p[name] / (1 - p[name])) for name in VOCABULARIES]
     rocks = [logits[0][:, 0], logits[1][:, column("jamendo", "genre---rock")], logits[2][:, column("mtat", "rock")]]
     assert np.log(equal / (1 - equal)).mean() == pytest.approx(np.mean(rocks), abs=1e-5)
@@ -109,12 +108,12 @@ def test_a_vocabulary_that_hears_little_of_a_tag_is_heard_as_much():
 
 def test_certain_answers_stay_finite():
     p = {name: np.tile([0.0, 1.0], (2, 25)) for name in VOCABULARIES}
-    assert np.isfinite(merge(p, usual=usual_logits(p))).all()
+    assert np.isfinite(merge(p, logits=True)).all()
 
 
 def test_tags_that_no_given_vocabulary_knows_are_nan():
     p = {"msd": vocabularies()["msd"]}
-    for merged in (merge(p), merge(p, usual=usual_logits(p))):
+    for merged in (merge(p), merge(p, logits=True)):
         assert np.isnan(merged[0, of("harp")]) and np.isfinite(merged[0, of("rock")])
 
 

@@ -112,8 +112,8 @@ def distil(
         version=recipe.version,
         licence=recipe.licence,
         excerpts=recipe.excerpts,
-        training={"recipe": recipe.title, "teachers": list(recipe.teachers), "passages": len(heard)}
-        | {"parameters": sum(p.numel() for p in student.network.parameters())},
+        mutual_proximity=recipe.mutual_proximity,
+        training={"recipe": recipe.title, "teachers": list(recipe.teachers), "passages": len(heard)},
     )
 
 

@@ -63,9 +63,12 @@ def finish(
     version: str,
     licence: str,
     excerpts: str,
+    mutual_proximity: bool,
     training: Mapping[str, Any],
 ) -> Finished:
     """Write the student as the model file `out`; its space is centred by `tracks`. Raises ExperimentError."""
+    if len(tracks) < 2:
+        raise ExperimentError("the space is centred and scaled by two tracks at least, and there is one")
     vectors = np.stack([embed(student, windows_of(track))[1].mean(axis=0) for track in tracks])
     module = FinishedModule(student, lessons, vectors).eval()
     slope, intercept = calibrate(module, targets, lessons)
@@ -78,8 +81,9 @@ def finish(
         tags=[{"label": tag.label, "category": tag.category} for tag in lessons.labels],
         calibration={"slope": slope.round(5).tolist(), "intercept": intercept.round(5).tolist()},
         excerpts=excerpts,
+        mutual_proximity=mutual_proximity,
         licence=licence,
-        training=dict(training),
+        training=dict(training) | {"parameters": sum(p.numel() for p in module.parameters())},
     )
     content = to_onnx(module, (FRONT_END.n_mels, WINDOW), input_name="mel", output_names=["embedding", "tags"])
     try:
@@ -104,6 +108,7 @@ class FinishedModule(nn.Module):
         mean, deviation = _centre(student)
         project = student.project.weight.detach().double().numpy() / deviation[:, None]  # (dimension, hidden)
         centre, spread = vectors.mean(axis=0, dtype=np.float64), vectors.std(axis=0, dtype=np.float64)
+        spread = np.maximum(spread, 1e-6)  # a number that never changes says nothing, and must not become infinite
         self.embedding = _linear(project / spread[:, None], -(mean / deviation + centre) / spread)
         head = student.network.head
         assert isinstance(head, nn.Linear)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from soundkin.lab.distill.targets import Targets
 from soundkin.lab.distill.teachers import WINDOWS
-from soundkin.lab.distill.vocabulary import MERGED, MergedTag, merge, told_by, usual_logits
+from soundkin.lab.distill.vocabulary import MERGED, MergedTag, merge, told_by
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -87,11 +88,11 @@ def merged_logits(targets: Targets, names: Sequence[str]) -> FloatArray:
     told: dict[str, list[FloatArray]] = {}
     for name in names:
         logits = targets.answers[f"{name} logits"].astype(np.float32)
-        p = np.asarray(1 / (1 + np.exp(-logits)), np.float32)
+        p = np.asarray(expit(logits), np.float32)
         told.setdefault(_vocabulary(name), []).append(p.mean(axis=1) if p.ndim == 3 else p)
     probabilities = {vocabulary: np.mean(parts, axis=0) for vocabulary, parts in told.items()}
     known = [MERGED.index(tag) for tag in told_by(probabilities)]
-    p = np.clip(merge(probabilities, usual=usual_logits(probabilities))[:, known], 1e-5, 1 - 1e-5)
+    p = np.clip(merge(probabilities, logits=True)[:, known], 1e-5, 1 - 1e-5)
     return np.asarray(np.log(p / (1 - p)), np.float32)
 
 

@@ -77,6 +77,8 @@ class Recipe:
     student: StudentSettings = field(default_factory=StudentSettings)
     excerpts: str = "8x10"
     """How much of a track the model hears, unless told otherwise."""
+    mutual_proximity: bool = True
+    """Whether a library ranks its tracks against hubs, unless told otherwise."""
 
 
 def list_recipes() -> dict[str, Path]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from soundkin.errors import ExperimentError, UnknownNameError
 
@@ -191,31 +192,18 @@ def told_by(vocabularies: Collection[str]) -> tuple[MergedTag, ...]:
 _EDGE = 1e-6  # how far from 0 and 1 probabilities are kept, so that their logits are finite
 
 
-def merge(
-    probabilities: Mapping[str, npt.NDArray[Any]], *, usual: Mapping[str, npt.NDArray[Any]] | None = None
-) -> FloatArray:
+def merge(probabilities: Mapping[str, npt.NDArray[Any]], *, logits: bool = False) -> FloatArray:
     """Probabilities of the merged tags, (n, len(MERGED)) float32, from each vocabulary's, (n, 50).
 
     Of several tags of one vocabulary that mean the same, the likeliest speaks; over the vocabularies that know the tag
-    it is the mean, of probabilities or, with `usual` (see `usual_logits`), of how much more than usual each of them
-    hears it. Where there are several teachers of one vocabulary, give their mean. NaN in columns that no given
+    it is the mean, of probabilities or of `logits`, in which a vocabulary that is shy of a tag counts as much as one
+    that is not. Where there are several teachers of one vocabulary, give their mean. NaN in columns that no given
     vocabulary knows. Raises UnknownNameError for a vocabulary, ExperimentError for arrays that are not of that shape.
     """
-    joined = _joined(probabilities)
-    if usual is None:
-        return _mean(np.stack(list(joined.values()))).astype(np.float32)
-    centres = np.stack([np.asarray(usual[name], np.float64) for name in joined])
-    heard = np.stack([_logit(p) for p in joined.values()]) - centres[:, np.newaxis]
-    merged = 1 / (1 + np.exp(-(_mean(heard) + _mean(centres))))
-    return np.asarray(merged, np.float32)
-
-
-def usual_logits(probabilities: Mapping[str, npt.NDArray[Any]]) -> dict[str, FloatArray]:
-    """Vocabulary -> mean logit of each merged tag over n tracks, (len(MERGED),) float32; NaN for those it knows not.
-
-    One collection's taggers say 'rock' at .5 where another's say it at .2. To be fitted on training material only.
-    """
-    return {name: _logit(p).mean(axis=0).astype(np.float32) for name, p in _joined(probabilities).items()}
+    joined = np.stack(list(_joined(probabilities).values()))
+    if not logits:
+        return _mean(joined).astype(np.float32)
+    return np.asarray(expit(_mean(_logit(joined))), np.float32)
 
 
 def _joined(probabilities: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[np.float64]]:
