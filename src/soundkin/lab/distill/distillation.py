@@ -97,8 +97,8 @@ def distil(
     heard = read_targets(kept, stamp=stamp, names=recipe.teachers, shards=shards)
     if hold_out:
         heard = heard.keep(allowed)
-        kept_out += [track for group in groups for track in group.tracks if _is_named(track, hold_out)]
-        groups = [replace(group, tracks=[t for t in group.tracks if not _is_named(t, hold_out)]) for group in groups]
+        kept_out += [track for group in groups for track in group.tracks if track.is_named(hold_out)]
+        groups = [replace(group, tracks=[t for t in group.tracks if not t.is_named(hold_out)]) for group in groups]
         listener.say(f"held out: {', '.join(hold_out)}; {len(heard)} passages hold nothing of them")
     lessons = make_lessons(heard, recipe.teachers)
     student = _taught(recipe, heard, lessons, kept_out, out=out, key=_key(told), device=device, listener=listener)
@@ -173,15 +173,11 @@ def _part_of(one: Material, folder: Path) -> list[Path]:
     return paths
 
 
-def _is_named(track: Track, names: Sequence[str]) -> bool:
-    return track.album in names or track.path.stem in names
-
-
 def _allowed(hold_out: Sequence[str], groups: Sequence[Group], count: int, recipe: Recipe) -> npt.NDArray[np.bool_]:
     """Which passages hold nothing of what is held out. Raises ExperimentError for names that are nowhere, or all."""
     tracks = [track for group in groups for track in group.tracks]
     for name in hold_out:
-        if not any(_is_named(track, [name]) for track in tracks):
+        if not any(track.is_named([name]) for track in tracks):
             raise ExperimentError(f"to be held out, but neither an album nor a file of the material: {name!r}")
     free = without_sources(hold_out, groups=groups, count=count, seed=recipe.seed, settings=recipe.mixtures)
     if not free.any():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import io
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +86,10 @@ class Track:
     def album(self) -> str:
         """The folder it lies in."""
         return self.path.parent.name
+
+    def is_named(self, names: Collection[str]) -> bool:
+        """Whether `names` holds its file, without the suffix, or a folder that it lies in."""
+        return self.path.stem in names or any(part in names for part in self.path.parent.parts)
 
 
 def find_tracks(folder: Path, *, without: Sequence[str] = (), only: Sequence[str] | None = None) -> list[Path]:

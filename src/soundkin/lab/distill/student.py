@@ -1,7 +1,7 @@
 """The student: a small network that learns to answer as all of its teachers do, and how alike they find two songs.
 
-Hinton, Vinyals & Dean 2015 (arXiv:1503.02531) for answers, Park et al. 2019 (arXiv:1904.05068) for relations, Chen et
-al. 2020 (arXiv:2002.05709) for the contrastive term, whose positive pairs are windows of one passage.
+Hinton, Vinyals & Dean 2015 (arXiv:1503.02531) for answers, Tung & Mori 2019 (arXiv:1907.09682) for relations, Khosla et
+al. 2020 (arXiv:2004.11362) for the contrastive term, whose positives are the windows of one passage.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from soundkin.errors import ExperimentError
 from soundkin.lab.checkpoint import Progress, read_progress, write_progress
 from soundkin.lab.distill.lessons import Lessons
 from soundkin.lab.distill.targets import Targets
+from soundkin.lab.distill.teachers import WINDOW
+from soundkin.lab.importweights import FRONT_END
 from soundkin.lab.networks import build_network
 from soundkin.lab.networks.network import Network
 
@@ -97,7 +99,7 @@ def teach(
     `on_epoch` is called with what was measured, and the averaged student as it is then.
     """
     place = torch.device(device)
-    student = build_student(settings, input_shape=(96, 188), outputs=lessons.outputs).to(place)
+    student = build_student(settings, input_shape=(FRONT_END.n_mels, WINDOW), outputs=lessons.outputs).to(place)
     if student.network.input_is_picture:
         student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(student).eval()
@@ -255,7 +257,7 @@ def _step(
 
 
 def contrast(embedding: torch.Tensor, *, temperature: float) -> torch.Tensor:
-    """NT-Xent of windows (n, k, d): those of one passage are to be closer to each other than to all others."""
+    """The supervised contrastive loss of windows (n, k, d): those of one passage are to lie closer to each other."""
     n, k = embedding.shape[:2]
     units = nn.functional.normalize(embedding.flatten(0, 1), dim=1)
     logits = units @ units.T / temperature

@@ -11,6 +11,7 @@ shorter one made.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import zipfile
@@ -36,10 +37,10 @@ SHARD = 32
 
 @dataclass(frozen=True)
 class Targets:
-    """`passages`: one memory map (SHARD, n_mels, PASSAGE) float16 a shard; `rows` (n,) says which of them these are,
-    counted through all shards; `answers` as `teachers.ask` gives them, float16, for these."""
+    """`passages`: one file a shard, (SHARD, n_mels, PASSAGE) float16; `rows` (n,) says which of them these are, counted
+    through all shards; `answers` as `teachers.ask` gives them, float16, for these."""
 
-    passages: Sequence[HalfArray]
+    passages: Sequence[Path]
     rows: IntArray
     answers: dict[str, HalfArray]
 
@@ -53,10 +54,17 @@ class Targets:
     def windows(self, rows: IntArray, shift: IntArray) -> FloatArray:
         """The windows of some passages, which go round by `shift` (rows,) frames: (rows, WINDOWS, n_mels, WINDOW)."""
         turned = [
-            np.roll(self.passages[row // SHARD][row % SHARD], -moved, axis=1)
+            np.roll(_opened(self.passages[row // SHARD])[row % SHARD], -moved, axis=1)
             for row, moved in zip(self.rows[rows], shift, strict=True)
         ]
         return windows_of_passages(np.array(turned, np.float32))
+
+
+@functools.lru_cache(maxsize=256)  # each holds a file open, of which a process may have a thousand
+def _opened(path: Path) -> HalfArray:
+    """A memory map of one shard's passages."""
+    passages: HalfArray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return passages
 
 
 def make_targets(
@@ -132,7 +140,7 @@ def without_sources(
     free = np.ones(count, bool)
     for i in range(count):
         for track in sources(groups, frames=PASSAGE, seed=(seed, i), settings=settings):
-            free[i] &= not {track.album, track.path.stem} & set(names)
+            free[i] &= not track.is_named(names)
     return free
 
 
@@ -150,7 +158,7 @@ def shard_path(folder: Path, shard: int) -> Path:
 
 def read_targets(folder: Path, *, stamp: str, names: Sequence[str], shards: range) -> Targets:
     """What `make_targets` made of the same material. Raises ExperimentError for a shard that is not there."""
-    passages: list[HalfArray] = []
+    passages: list[Path] = []
     answers: dict[str, list[HalfArray]] = {name: [] for name in _answers_in(shard_path(folder, shards[0]), names)}
     kinds: dict[str, type[np.generic]] = dict.fromkeys([*answers, "passages"], np.float16)
     for shard in shards:
@@ -158,7 +166,7 @@ def read_targets(folder: Path, *, stamp: str, names: Sequence[str], shards: rang
         found = read_cache(path, kinds, stamp=stamp, apart="passages")  # read once, so that damage is found now
         if found is None:
             raise ExperimentError(_UNFIT.format(path))
-        passages.append(np.load(path.with_suffix(".npy"), mmap_mode="r", allow_pickle=False))
+        passages.append(path.with_suffix(".npy"))
         for name in answers:
             answers[name].append(found[name])
     return Targets(
