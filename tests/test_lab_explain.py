@@ -287,7 +287,7 @@ def test_what_cannot_be_explained_is_said(folder, song, tmp_path, capsys):
     for arguments, said, code in [
         ((song, "--tag", "jazz", "--model", tagger.path), "unknown tag of tiny", 2),
         ((song, "--tag", "jazz", "--model", tagger.path), "bright, high, low", 2),
-        ((song, *ask), "which tagger?", 2),
+        ((song, *ask, "--model", "timbre"), "which tagger?", 2),
         ((song, *ask, "--model", mute), "tells no tags", 1),
         ((tmp_path, *ask, "--model", tagger.path), "it is a folder", 2),
         ((tmp_path / "none.mp3", *ask, "--model", tagger.path), "no such file", 2),

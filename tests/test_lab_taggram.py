@@ -266,7 +266,7 @@ def test_what_cannot_be_done_is_said(album, tagger, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     mute = write_tagger(tmp_path / "mute.onnx", tags=())
     for arguments, said, code in [
-        ((album,), "which tagger?", 2),
+        ((album, "--model", "timbre"), "which tagger?", 2),
         ((album, "--model", tmp_path / "none.onnx"), "cannot be read", 1),
         ((album, "--model", mute), "tells no tags", 1),
         ((tmp_path / "nothing", "--model", tagger.path), "nothing", 2),

@@ -102,14 +102,14 @@ def run(
 
 
 def tagger_of(name: str) -> Tagger:
-    """The model file that was named. Raises InputError for a built-in model, ModelError for what is no tagger."""
+    """The model that was named. Raises InputError for a built-in one without tags, ModelError for a file without."""
     from soundkin.errors import InputError
     from soundkin.lab.tagging.taggram import load_tagger
-    from soundkin.model import MODELS
+    from soundkin.model import BUNDLED, MODELS
 
-    if name in MODELS:
-        raise InputError(f"which tagger? Name a model file that tells tags, --model MODEL.onnx; {name!r} tells none")
-    return load_tagger(name)
+    if name in MODELS and name not in BUNDLED:
+        raise InputError(f"which tagger? Name a model that tells tags, --model MODEL.onnx; {name!r} tells none")
+    return load_tagger(BUNDLED.get(name, Path(name)))
 
 
 def _audio_files(files: Sequence[Path]) -> list[Path]:
