@@ -36,7 +36,7 @@ TEACHERS = ("msd-one", "jamendo-two", "mtat-three")
 
 
 @pytest.fixture(scope="module")
-def targets() -> Targets:
+def targets(tmp_path_factory: pytest.TempPathFactory) -> Targets:
     """Noise of many colours, and teachers who hear the colour."""
     rng = np.random.default_rng(0)
     colours = rng.normal(0, 8, (SHARD, 96))
@@ -48,7 +48,9 @@ def targets() -> Targets:
         logits = np.repeat(heard[:, None, :50], WINDOWS, axis=1) if name == "jamendo-two" else heard[:, :50]
         answers[f"{name} logits"] = logits.astype(np.float16)
     answers["jamendo-two embedding"] = np.repeat(answers["jamendo-two embedding"][:, None], WINDOWS, axis=1)
-    return Targets([passages], np.arange(SHARD), answers)
+    file = tmp_path_factory.mktemp("targets") / "shard.npy"
+    np.save(file, passages)
+    return Targets([file], np.arange(SHARD), answers)
 
 
 @pytest.fixture(scope="module")

@@ -210,7 +210,7 @@ def test_shards_hold_passages_and_answers(made, groups):
     windows = targets.windows(rows, np.zeros(2, np.int64))
     assert windows.shape == (2, WINDOWS, 96, WINDOW) and windows.dtype == np.float32
     whole = np.concatenate(list(windows[1]), axis=1)
-    np.testing.assert_array_equal(whole, targets.passages[1][5].astype(np.float32))
+    np.testing.assert_array_equal(whole, np.load(targets.passages[1])[5].astype(np.float32))
     heard = targets.answers["jamendo-two embedding"][SHARD + 5, 2].astype(np.float32)
     np.testing.assert_allclose(windows[1, 2].mean(axis=1), heard, atol=0.02)
     moved = np.concatenate(list(targets.windows(rows, np.array([0, 7]))[1]), axis=1)
