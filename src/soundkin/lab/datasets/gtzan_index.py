@@ -28,8 +28,8 @@ PUBLISHED = {
 """Published splits, as `splits/train_NAME.txt`, `valid_NAME.txt` and `test_NAME.txt`."""
 
 LICENCE = (
-    "None was ever given: 30 s excerpts of commercial recordings. For evaluation on your own machine; "
-    "neither the clips nor models trained on them may be passed on."
+    "None was ever given: 30 s excerpts of commercial recordings, for research on your own machine. The clips may not "
+    "be passed on; whether models trained on them may be is not settled."
 )
 CITATION = (
     "G. Tzanetakis and P. Cook, “Musical genre classification of audio signals”, IEEE Transactions on Speech and "
