@@ -1,7 +1,7 @@
 """Every figure of a neural model, beside the published taggers that it learned from.
 
     python benchmarks/neural_model.py --model FILE|NAME [--teachers FILE…] [--music FOLDER] [--gtzan FOLDER]
-        [--cache FOLDER] [--only albums genres speed itself tags] [--read]
+        [--cache FOLDER] [--only albums genres speed itself tags] [--read] [--fold FILE=ALBUM,ALBUM…]
 
 --music is what benchmarks/music.py filled: the tracks of at least 30 s of its evaluation albums are the dev
 soundtracks, those of whatever albums are there are all albums. --gtzan is a folder for the lab's dataset gtzan-clips;
@@ -9,6 +9,10 @@ of its filtered split the training part teaches the classifier, the validation p
 is never touched. What was heard is kept in --cache by model, plan and content of the file, so that teachers hear it
 once. Intervals are 95 % bootstrap intervals over tracks, or over artists of GTZAN clips. Where several models are
 compared, only files that all of them could hear count.
+
+Albums that a model learned from prove nothing about it. Each --fold is a model file of the same recipe that learned
+without some albums (`soundkin lab distill --hold-out ALBUM`): only their tracks ask, among all, and the hits of all
+folds are put together.
 """
 
 from __future__ import annotations
@@ -95,6 +99,34 @@ def show_albums(title: str, files: Sequence[Path], ears: Ears, model: Model, tea
         notes.append(f"Best teacher: {name}, {interval(hits)}; {model.id} more by {gain}, paired.")
     header = ("model", "as its file says", "z-scored", "with mutual proximity")
     table(f"Same-album precision at 5, {len(files)} tracks, {title}", header, rows, *notes)
+
+
+def show_folds(
+    files: Sequence[Path], ears: Ears, folds: Sequence[tuple[Model, frozenset[str]]], teachers: Sequence[Model]
+) -> None:
+    """Same-album precision at 5 where each album's tracks ask a model that has not learned from it."""
+    files = ears.could([*(model for model, _ in folds), *teachers], files)
+    albums = np.array([file.parent.name for file in files])
+    asking = [np.isin(albums, list(held_out)) for _, held_out in folds]
+    if (np.sum(asking, axis=0) > 1).any():
+        raise SystemExit("an album is held out by two folds, and would ask twice")
+    asked = np.any(asking, axis=0)
+    rows, together = [], np.full(len(files), np.nan)
+    for (model, held_out), rows_asking in zip(folds, asking, strict=True):
+        index = index_of(ears.vectors(model, files), model.space)
+        hits, skewness = hits_at(index.similarities(index.vectors), albums)
+        together[rows_asking] = hits[rows_asking]
+        rows.append([model.id, ", ".join(sorted(held_out)), interval(hits[rows_asking]), f"{skewness:.2f}"])
+    rows.append(["**all folds**", f"{len(set(albums[asked]))} albums", interval(together[asked]), ""])
+    for model in teachers:
+        for how, standardise in (("own", model.space.standardise), ("z-scored", True)):
+            space = dataclasses.replace(model.space, standardise=standardise)
+            index = index_of(ears.vectors(model, files), space)
+            hits, skewness = hits_at(index.similarities(index.vectors), albums)
+            rows.append([f"{model.id}, {how}", "", interval(hits[asked]), f"{skewness:.2f}"])
+            rows[-1][1] = f"folds more by {interval(together[asked] - hits[asked])}, paired"
+    title = f"Same-album precision at 5, {np.sum(asked)} tracks ask among {len(files)}, albums held out fold by fold"
+    table(title, ("model", "held out", "precision", "hubness"), rows, "Wanted is more than every teacher.")
 
 
 def show_genres(dataset: Dataset, ears: Ears, model: Model, teachers: Sequence[Model]) -> None:
@@ -249,6 +281,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, help="processes that hear (one a core; 0: none)")
     parser.add_argument("--only", nargs="+", default=QUESTIONS, choices=QUESTIONS, metavar="QUESTION")
     parser.add_argument("--itself-too", action="store_true", help="the teachers, too, hear songs against themselves")
+    parser.add_argument("--fold", action="append", default=[], metavar="FILE=ALBUMS", help="a model without these")
     parser.add_argument("--read", action="store_true", help="also print the tags of each dev track and GTZAN genre")
     arguments = parser.parse_args()
     print(machine.describe())
@@ -271,11 +304,18 @@ def report(arguments: argparse.Namespace, ears: Ears) -> None:
         ears.listen(name, one, files)
         for form in FORMS if "itself" in asked and (one is model or arguments.itself_too) else ():
             ears.listen(name, one, dev, form)
+    folds = []
+    for text in arguments.fold if dev and "albums" in asked else ():
+        name, _, held_out = text.rpartition("=")
+        folds.append((load_model(name), frozenset(held_out.split(","))))
+        ears.listen(name, folds[-1][0], everything)
     machine.use_one_core()
     if dev and "albums" in asked:
         show_albums("dev soundtracks", dev, ears, model, teachers)
         if len(everything) > len(dev):
-            show_albums("all albums", everything, ears, model, teachers)
+            show_albums("all albums, also those that it learned from", everything, ears, model, teachers)
+        if folds:
+            show_folds(everything, ears, folds, teachers)
     if clips is not None and "genres" in asked:
         show_genres(clips, ears, model, teachers)
     if "speed" in asked:
