@@ -17,6 +17,7 @@ from soundkin.errors import ModelError, UnknownNameError
 from soundkin.excerpts import ExcerptPlan
 from soundkin.model import (
     BUNDLED,
+    DEFAULT_MODEL,
     METADATA_KEY,
     MODELS,
     OnnxModel,
@@ -161,8 +162,6 @@ def test_it_analyses_a_file(tiny: OnnxModel, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_built_in_models_load_by_name(name: str) -> None:
-    if name in BUNDLED and not BUNDLED[name].is_file():
-        pytest.skip(f"{BUNDLED[name].name} is not there yet")
     model = load_model(name)
     assert model.name == model.source == name
     assert model.card["licence"]
@@ -171,9 +170,22 @@ def test_built_in_models_load_by_name(name: str) -> None:
         assert CHECKSUM_KEY.encode() in BUNDLED[name].read_bytes(), "sealed, so that damage is noticed"
 
 
-def test_the_bundled_model_is_the_default_where_it_is_there() -> None:
-    expected = "soundkin" if BUNDLED["soundkin"].is_file() else "timbre"
-    assert load_model().name == expected
+def test_the_bundled_model_is_the_default_and_says_what_it_is() -> None:
+    model = load_model()
+    assert isinstance(model, OnnxModel) and model.name == DEFAULT_MODEL == "soundkin"
+    assert 128 <= model.space.dimension <= 256 and not model.space.standardise
+    assert {tag.category for tag in model.tags} == {"genre", "mood", "era", "instrument", "voice"}
+    assert BUNDLED["soundkin"].stat().st_size <= 6e6
+
+
+@pytest.mark.parametrize("gain", [0.25, 0.9])
+def test_the_bundled_model_does_not_hear_loudness(gain: float) -> None:
+    model, y = load_model(), music(20, sr=16000)
+    loud, quiet = (model.summarise(model.hear(one)) for one in (y, (gain * y).astype(np.float32)))
+    cosine = loud.vector @ quiet.vector / np.linalg.norm(loud.vector) / np.linalg.norm(quiet.vector)
+    assert cosine > 0.999
+    assert loud.tags is not None and quiet.tags is not None
+    np.testing.assert_allclose(loud.tags, quiet.tags, atol=0.01)
 
 
 @pytest.mark.parametrize(

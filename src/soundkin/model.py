@@ -245,7 +245,7 @@ class OnnxModel:
 FOLDER = Path(__file__).parent / "models"
 BUNDLED = {"soundkin": FOLDER / "soundkin-1.onnx"}
 """Model files that come with the package."""
-DEFAULT_MODEL = "soundkin" if BUNDLED["soundkin"].is_file() else "timbre"
+DEFAULT_MODEL = "soundkin"
 
 
 @contextlib.contextmanager

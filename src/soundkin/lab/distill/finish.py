@@ -85,7 +85,7 @@ def finish(
         excerpts=excerpts,
         mutual_proximity=mutual_proximity,
         licence=licence,
-        training=dict(training) | {"parameters": sum(p.numel() for p in module.parameters())},
+        training=dict(training) | {"parameters": _parameters(module)},
     )
     content = to_onnx(module, (FRONT_END.n_mels, WINDOW), input_name="mel", output_names=["embedding", "tags"])
     try:
@@ -168,6 +168,11 @@ def _platt(logit: Float64Array, soft: Float64Array) -> tuple[float, float]:
     if slope <= 0:  # a tag that the student did not learn is left as it is, rather than turned round
         return 1.0, 0.0
     return slope, float(model.intercept_[0])
+
+
+def _parameters(module: FinishedModule) -> int:
+    """Of what the file holds; the head that answered all of the teachers is no part of it."""
+    return sum(x.numel() for name, x in module.named_parameters() if not name.startswith("network.head."))
 
 
 def _compare(written: OnnxModel, module: FinishedModule) -> float:
