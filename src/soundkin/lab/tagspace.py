@@ -26,7 +26,7 @@ from soundkin.lab.compare_embeddings import SHORTEST, album_key
 from soundkin.lab.embeddings import Evaluation, Nearness, ask, interval, nearness, summarise
 from soundkin.lab.metrics import Interval
 from soundkin.model import Model, load_model
-from soundkin.reasons import HEARD
+from soundkin.modeltags import HEARD
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

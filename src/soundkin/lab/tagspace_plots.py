@@ -22,7 +22,7 @@ from soundkin.lab.runs import write_json
 from soundkin.lab.tagneighbours import Neighbours
 from soundkin.lab.tagspace import EMBEDDING, FEWEST_ALBUMS, MOST_ASKING, Compared, Tagged, strongest_tags
 from soundkin.lab.wording import NOTHING, signed
-from soundkin.reasons import HEARD
+from soundkin.modeltags import HEARD
 from soundkin.seeds import name as name_of
 
 FloatArray = npt.NDArray[np.float64]
