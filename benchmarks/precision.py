@@ -5,7 +5,7 @@ bootstrap interval over tracks. Albums share production and encoding besides sty
 models on one library, no more. Standardisation and mutual proximity use the library's own statistics, as they do for
 a listener. Peers: chance, and bliss, as it is and with the same standardisation and mutual proximity.
 
-    python benchmarks/precision.py FOLDER [--tuning] [--plans whole 8x5 …] [--model timbre]
+    python benchmarks/precision.py FOLDER [--tuning] [--plans whole 8x5 …] [--model soundkin]
 
 Figures are reported on the evaluation albums. Settings are chosen on the tuning albums (--tuning shows both).
 """
@@ -31,7 +31,7 @@ from soundkin.catalogue import Catalogue
 from soundkin.errors import AudioError
 from soundkin.excerpts import ExcerptPlan
 from soundkin.index import Index
-from soundkin.model import Model, Space, load_model
+from soundkin.model import DEFAULT_MODEL, Model, Space, load_model
 
 SHORTEST = 30.0  # s
 K = 5
@@ -89,7 +89,9 @@ def hear_with_bliss(files: list[Path], *, like: list[Analysis]) -> tuple[list[An
     began = time.process_time()
     vectors = [np.array(Song(str(file)).analysis, np.float32) for file in files]
     seconds = (time.process_time() - began) / len(files)
-    return [dataclasses.replace(one, vector=vector) for one, vector in zip(like, vectors, strict=True)], seconds
+    return [
+        dataclasses.replace(one, vector=vector, passages=None) for one, vector in zip(like, vectors, strict=True)
+    ], seconds
 
 
 def main() -> None:
@@ -97,7 +99,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="what benchmarks/music.py filled")
     parser.add_argument("--tuning", action="store_true", help="also the albums that settings are chosen on")
     parser.add_argument("--plans", nargs="+", default=[], help="excerpt plans to compare, besides the model's own")
-    parser.add_argument("--model", default="timbre")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     arguments = parser.parse_args()
     machine.use_one_core()
     model = load_model(arguments.model)
