@@ -107,6 +107,20 @@ def list_experiments() -> dict[str, Path]:
     return {path.stem: path for path in paths}
 
 
+def find_toml(kind: str, name_or_file: str, *, known: Mapping[str, Path]) -> tuple[Path, dict[str, Any]]:
+    """The file of that name in `known`, or at that path, and its content.
+
+    Raises UnknownNameError, ExperimentError for a file that is no TOML.
+    """
+    path = known.get(name_or_file, Path(name_or_file))
+    if not path.is_file():
+        raise UnknownNameError(f"{kind} (nor a file of that name)", name_or_file, known)
+    try:
+        return path, tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ExperimentError(f"{path}: no TOML that can be read: {error}") from error
+
+
 def load_experiment(name_or_file: str, *, overrides: Iterable[str] = ()) -> Experiment:
     """By the name of one that comes with soundkin, or a file. `overrides` are 'key=value', value in TOML.
 
@@ -114,14 +128,7 @@ def load_experiment(name_or_file: str, *, overrides: Iterable[str] = ()) -> Expe
     is a setting of every method that has it (`epochs=3`, `sizes.hidden=32`).
     Raises UnknownNameError, or ExperimentError naming file, key and rule.
     """
-    known = list_experiments()
-    path = known.get(name_or_file, Path(name_or_file))
-    if not path.is_file():
-        raise UnknownNameError("experiment (nor a file of that name)", name_or_file, known)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ExperimentError(f"{path}: no TOML that can be read: {error}") from error
+    path, content = find_toml("experiment", name_or_file, known=list_experiments())
     asked = {name: content.get(name, "") for name in ("dataset", "protocol")}
     for override in overrides:
         if override.startswith("protocol"):
@@ -160,14 +167,7 @@ def _refuse_unknown(content: Mapping[str, Any], known: set[str], *, where: str) 
 
 
 def _override(content: dict[str, Any], override: str) -> None:
-    key, separator, text = override.partition("=")
-    if not separator or not key.strip():
-        raise ExperimentError(f"--set takes key=value, not {override!r}")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except ValueError:
-        value = text.strip()  # a bare word is a string
-    parts = key.strip().split(".")
+    parts, value = read_override(override)
     own = parts[0] in {item.name for item in dataclasses.fields(Experiment)} - {"settings"}
     if own:
         assign(content, parts, value)
@@ -179,6 +179,18 @@ def _override(content: dict[str, Any], override: str) -> None:
         raise ExperimentError(f"--set {override}: neither the experiment nor one of its methods has {parts[0]}")
     for method in methods:
         assign(method.setdefault("settings", {}), parts, value)
+
+
+def read_override(override: str) -> tuple[list[str], Any]:
+    """The path of a key and its value of 'sizes.hidden=32', the value in TOML. Raises ExperimentError."""
+    key, separator, text = override.partition("=")
+    if not separator or not key.strip():
+        raise ExperimentError(f"--set takes key=value, not {override!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except ValueError:
+        value = text.strip()  # a bare word is a string
+    return key.strip().split("."), value
 
 
 def assign(table: dict[str, Any], parts: list[str], value: Any) -> None:

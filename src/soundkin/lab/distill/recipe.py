@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -43,7 +42,7 @@ from soundkin.lab.distill.mixtures import MixtureSettings
 from soundkin.lab.distill.student import StudentSettings
 from soundkin.lab.distill.targets import SHARD
 from soundkin.lab.distill.vocabulary import VOCABULARIES
-from soundkin.lab.experiment import assign
+from soundkin.lab.experiment import assign, find_toml, read_override
 from soundkin.lab.export import file_name
 from soundkin.lab.networks import NETWORKS
 
@@ -92,23 +91,9 @@ def load_recipe(name_or_file: str, *, overrides: Iterable[str] = ()) -> Recipe:
 
     Raises UnknownNameError, or ExperimentError naming file, key and rule.
     """
-    known = list_recipes()
-    path = known.get(name_or_file, Path(name_or_file))
-    if not path.is_file():
-        raise UnknownNameError("recipe (nor a file of that name)", name_or_file, known)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ExperimentError(f"{path}: no TOML that can be read: {error}") from error
+    path, content = find_toml("recipe", name_or_file, known=list_recipes())
     for override in overrides:
-        key, separator, text = override.partition("=")
-        if not separator or not key.strip():
-            raise ExperimentError(f"--set takes key=value, not {override!r}")
-        try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except ValueError:
-            value = text.strip()  # a bare word is a string
-        assign(content, key.strip().split("."), value)
+        assign(content, *read_override(override))
     recipe = _read_recipe(content, where=str(path))
     _check(recipe, where=str(path))
     return recipe
