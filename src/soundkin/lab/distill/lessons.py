@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from soundkin.lab.distill.targets import Targets
 from soundkin.lab.distill.teachers import WINDOWS
-from soundkin.lab.distill.vocabulary import MERGED, MergedTag, merge, told_by
+from soundkin.lab.distill.vocabulary import MERGED, MergedTag, merge, told_by, vocabulary_of
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -74,7 +74,7 @@ def make_lessons(targets: Targets, names: Sequence[str]) -> Lessons:
         _slices(passage),
         joint,
         _slices(passage)[-1],
-        told_by({_vocabulary(name) for name in names}),
+        told_by({vocabulary_of(name) for name in names}),
         tag_mean,
         tag_deviation,
     )
@@ -89,15 +89,11 @@ def merged_logits(targets: Targets, names: Sequence[str]) -> FloatArray:
     for name in names:
         logits = targets.answers[f"{name} logits"].astype(np.float32)
         p = np.asarray(expit(logits), np.float32)
-        told.setdefault(_vocabulary(name), []).append(p.mean(axis=1) if p.ndim == 3 else p)
+        told.setdefault(vocabulary_of(name), []).append(p.mean(axis=1) if p.ndim == 3 else p)
     probabilities = {vocabulary: np.mean(parts, axis=0) for vocabulary, parts in told.items()}
     known = [MERGED.index(tag) for tag in told_by(probabilities)]
     p = np.clip(merge(probabilities, logits=True)[:, known], 1e-5, 1 - 1e-5)
     return np.asarray(np.log(p / (1 - p)), np.float32)
-
-
-def _vocabulary(name: str) -> str:
-    return name.partition("-")[0]
 
 
 def _standardised(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -41,7 +41,7 @@ from soundkin.lab.datasets.wording import some
 from soundkin.lab.distill.mixtures import MixtureSettings
 from soundkin.lab.distill.student import StudentSettings
 from soundkin.lab.distill.targets import SHARD
-from soundkin.lab.distill.vocabulary import VOCABULARIES
+from soundkin.lab.distill.vocabulary import VOCABULARIES, vocabulary_of
 from soundkin.lab.experiment import assign, find_toml, read_override
 from soundkin.lab.export import file_name
 from soundkin.lab.networks import NETWORKS
@@ -215,7 +215,7 @@ def _check(recipe: Recipe, *, where: str) -> None:
 def _check_teachers(names: tuple[str, ...], *, where: str) -> None:
     _refuse_twice(names, where=f"{where}: teachers")
     for name in names:
-        if file_name(name) != name or name.partition("-")[0] not in VOCABULARIES:
+        if file_name(name) != name or vocabulary_of(name) not in VOCABULARIES:
             raise ExperimentError(
                 f"{where}: teachers are named as their weight files, which begin with the vocabulary of their tags "
                 f"({', '.join(f'{one}-' for one in VOCABULARIES)}), not {name!r}"

@@ -22,7 +22,7 @@ from torch import nn
 
 from soundkin.errors import ExperimentError
 from soundkin.lab.datasets.wording import listing
-from soundkin.lab.distill.vocabulary import VOCABULARIES
+from soundkin.lab.distill.vocabulary import VOCABULARIES, vocabulary_of
 from soundkin.lab.importweights import PUBLISHED, fill, read_state, recognise
 from soundkin.lab.networks.fcn import FCN
 from soundkin.lab.networks.musicnn import Musicnn
@@ -68,7 +68,7 @@ class Teacher:
     @property
     def vocabulary(self) -> str:
         """'msd', 'jamendo', 'mtat': the name up to its first hyphen."""
-        return self.name.partition("-")[0]
+        return vocabulary_of(self.name)
 
 
 def load_teachers(folder: Path, names: Sequence[str], *, device: str = "cpu", fast: bool = True) -> list[Teacher]:

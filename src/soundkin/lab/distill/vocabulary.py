@@ -184,6 +184,11 @@ MERGED: tuple[MergedTag, ...] = tuple(
 """The tags of the bundled model, in the order of its outputs."""
 
 
+def vocabulary_of(teacher: str) -> str:
+    """The vocabulary that a teacher's name begins with: 'msd' of 'msd-fcn'. It may be none of VOCABULARIES."""
+    return teacher.partition("-")[0]
+
+
 def told_by(vocabularies: Collection[str]) -> tuple[MergedTag, ...]:
     """The merged tags that at least one of the vocabularies knows, in their order."""
     return tuple(tag for tag in MERGED if not tag.sources.keys().isdisjoint(vocabularies))
