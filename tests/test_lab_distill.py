@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 
 torch = pytest.importorskip("torch")
 
@@ -17,11 +19,21 @@ from sound import FORMATS, music, noise  # noqa: E402
 from soundkin.catalogue import Catalogue  # noqa: E402
 from soundkin.cli.main import run as soundkin  # noqa: E402
 from soundkin.errors import ExperimentError, UnknownNameError  # noqa: E402
+from soundkin.lab import checkpoint  # noqa: E402
 from soundkin.lab.distill import recipe as recipes  # noqa: E402
+from soundkin.lab.distill.finish import FinishedModule, calibrate  # noqa: E402
 from soundkin.lab.distill.lessons import Lessons, make_lessons  # noqa: E402
 from soundkin.lab.distill.mixtures import MixtureSettings  # noqa: E402
 from soundkin.lab.distill.recipe import Material, Recipe, list_recipes, load_recipe  # noqa: E402
-from soundkin.lab.distill.student import Student, StudentSettings, contrast, embed, teach  # noqa: E402
+from soundkin.lab.distill.student import (  # noqa: E402
+    Student,
+    StudentSettings,
+    build_student,
+    contrast,
+    embed,
+    error_of,
+    teach,
+)
 from soundkin.lab.distill.targets import SHARD, Targets  # noqa: E402
 from soundkin.lab.distill.teachers import PASSAGE, WINDOW, WINDOWS  # noqa: E402
 from soundkin.lab.distill.vocabulary import MERGED, told_by  # noqa: E402
@@ -108,6 +120,48 @@ def test_a_student_answers_about_windows(targets, lessons, tmp_path):
     assert hidden.shape == (9, 16) and embedding.shape == (9, 8) and answers.shape == (9, lessons.outputs)
     for one, part in zip(embed(student, windows[:1]), (hidden, embedding, answers), strict=True):
         np.testing.assert_allclose(one, part[:1], rtol=1e-3, atol=1e-4)
+
+
+def test_who_knows_only_the_means_is_off_by_one(targets, lessons):
+    student = build_student(TINY, input_shape=(96, WINDOW), outputs=lessons.outputs).eval()
+    off = error_of(student, targets, lessons)
+    few = np.arange(SHARD) < 5
+    parts = [error_of(student, targets.keep(kept), lessons.keep(kept)) for kept in (few, ~few)]
+    assert 5 * parts[0] + 27 * parts[1] == pytest.approx(SHARD * off, rel=1e-3)
+    with torch.no_grad():
+        student.network.head.weight.zero_()
+        student.network.head.bias.zero_()
+    assert error_of(student, targets, lessons) == pytest.approx(1, abs=0.01) and off > 1
+
+
+def test_tags_are_calibrated_to_what_the_teachers_say(targets, lessons, tmp_path):
+    student = learned(targets, lessons, tmp_path / "c", settings=dataclasses.replace(TINY, epochs=1))
+    vectors = np.random.default_rng(0).normal(size=(5, TINY.dimension)).astype(np.float32)
+    module = FinishedModule(student, lessons, vectors).eval()
+    slope, intercept = calibrate(module, targets, lessons)
+    windows = targets.windows(np.arange(SHARD), np.zeros(SHARD, np.int64))
+    with torch.no_grad():
+        p = module(torch.from_numpy(windows).flatten(0, 1))[1].view(SHARD, WINDOWS, -1).mean(dim=1).double().numpy()
+    wanted = expit(lessons.passage[:, lessons.tags] * lessons.tag_deviation + lessons.tag_mean)
+    said = expit(slope * logit(p) + intercept)
+    fitted = slope != 1.0
+    assert fitted.any() and (slope > 0).all()
+    # an intercept fitted by likelihood makes the means equal
+    np.testing.assert_allclose(said.mean(axis=0)[fitted], wanted.mean(axis=0)[fitted], atol=1e-3)
+
+
+def test_a_full_disk_is_said_and_nothing_kept_is_lost(targets, lessons, tmp_path, monkeypatch):
+    first = dataclasses.replace(TINY, epochs=1)
+    learned(targets, lessons, tmp_path / "c", settings=first)
+    before = (tmp_path / "c").read_bytes()
+
+    def full(path: Path) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "replacing", full)
+    with pytest.raises(ExperimentError, match=r"c: the training cannot be kept there: No space left on device"):
+        learned(targets, lessons, tmp_path / "c")
+    assert (tmp_path / "c").read_bytes() == before
 
 
 def test_fewer_passages_than_a_batch_are_refused(targets, lessons, tmp_path):
@@ -320,6 +374,7 @@ def test_the_command_makes_a_model_that_a_library_hears_with(place, tmp_path, ca
     assert told["teachers"] == ["msd-fcn", "jamendo-musicnn"] and len(told["weights"]["msd-fcn"]) == 64
     history = json.loads((out / "history.json").read_text(encoding="utf-8"))
     assert [row["epoch"] for row in history] == [1, 2]
+    assert all(row["set aside: answers"] > 0 for row in history)
 
     # again: nothing is left to do, and the same comes out
     (out / "tiny.onnx").unlink()

@@ -323,7 +323,10 @@ def test_metadata_that_make_no_sense(text: str, match: str, tmp_path: Path) -> N
     ("fields", "match"),
     [
         ({"dimension": 6}, r"“embedding” for 2 segments has the shape \(2, 5\)"),
-        ({"dimension": 4, "tags": [*LABELS, *LABELS[:1]]}, "“embedding”"),  # the sum is right
+        (
+            {"dimension": 4, "tags": [*LABELS, {"label": "one more", "category": "genre"}]},
+            "“embedding”",
+        ),  # the sum is right
         ({"tags": LABELS[:1]}, "“tags” for 2 segments"),
         ({"dimension": 0}, "positive"),
         ({"dimension": None}, "dimension"),
@@ -341,6 +344,9 @@ def test_metadata_that_make_no_sense(text: str, match: str, tmp_path: Path) -> N
         ({"tags": [LABELS[0], {"label": "rock"}]}, 'each tag is .*"category".* tag 2 is {"label": "rock"}'),
         ({"tags": [LABELS[0], {"label": "rock", "category": " "}]}, "tag 2"),
         ({"tags": [LABELS[0], {"label": 7, "category": "genre"}]}, "tag 2"),
+        ({"tags": [LABELS[0], LABELS[0]]}, "named once; twice there is"),
+        ({"standardise": "false"}, "standardise is true or false"),
+        ({"mutual_proximity": 1}, "mutual_proximity is true or false"),
         ({"scale": float("nan")}, "not finite"),
         ({"offset": "much"}, "not usable"),
     ],

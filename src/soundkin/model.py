@@ -173,8 +173,8 @@ class OnnxModel:
         self.tags = tuple(Tag(label, category) for label, category in file.tags)
         self.space = Space(
             file.dimension,
-            standardise=bool(file.card.get("standardise", False)),
-            mutual_proximity=bool(file.card.get("mutual_proximity", False)),
+            standardise=file.standardise,
+            mutual_proximity=file.mutual_proximity,
         )
         self._outputs = {"embedding": self.space.dimension} | ({"tags": len(self.tags)} if self.tags else {})
         self._try_out()

@@ -55,6 +55,8 @@ class ModelFile:
     tags: tuple[tuple[str, str], ...]
     """(label, category) of each."""
     excerpts: ExcerptPlan
+    standardise: bool
+    mutual_proximity: bool
     sigmoids: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None
     """Slope and intercept (labels,) float64 of each tag's calibration."""
 
@@ -98,6 +100,8 @@ def read_model_file(path: Path) -> ModelFile:
         dimension=dimension,
         tags=tags,
         excerpts=excerpts,
+        standardise=_read_switch(path, card, "standardise"),
+        mutual_proximity=_read_switch(path, card, "mutual_proximity"),
         sigmoids=_read_calibration(path, card, labels=len(tags)),
     )
 
@@ -194,14 +198,24 @@ def _read_tags(path: Path, card: Mapping[str, Any]) -> tuple[tuple[str, str], ..
         raise ModelError(f"{path}: its tags are a list of labels with their categories, not {told!r:.60}")
     tags = []
     for number, tag in enumerate(told, start=1):
-        pair = [tag.get(key) for key in ("label", "category")] if isinstance(tag, dict) else []
+        pair = tuple(tag.get(key) for key in ("label", "category")) if isinstance(tag, dict) else ()
         if not pair or not all(isinstance(text, str) and text.strip() for text in pair):
             raise ModelError(
                 f'{path}: each tag is {{"label": "jazz", "category": "genre"}}, both of them words; tag {number} is '
                 f"{json.dumps(tag, ensure_ascii=False):.80}"
             )
+        if pair in tags:
+            raise ModelError(f"{path}: each tag is named once; twice there is {pair[0]!r} of the category {pair[1]!r}")
         tags.append((str(pair[0]), str(pair[1])))
     return tuple(tags)
+
+
+def _read_switch(path: Path, card: Mapping[str, Any], key: str) -> bool:
+    """What is on or off, off where the card is silent. Raises ModelError."""
+    told = card.get(key, False)
+    if not isinstance(told, bool):
+        raise ModelError(f"{path}: {key} is true or false in its “{METADATA_KEY}” metadata, not {told!r:.60}")
+    return told
 
 
 def _check_network(path: Path, session: Any, *, shape: tuple[int, int], tags: bool) -> None:

@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from soundkin.errors import ExperimentError
 from soundkin.files import replacing
 
 _log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Progress:
 
 
 def write_progress(path: Path, progress: Progress, *, key: str) -> None:
-    """Whole or not at all. Raises OSError."""
+    """Whole or not at all. Raises ExperimentError where it cannot be kept."""
     tensors = {f"state.{name}": tensor for name, tensor in progress.state.items()}
     tensors |= {f"best.{name}": tensor for name, tensor in progress.best_state.items()}
     slots: dict[str, dict[str, Any]] = {}
@@ -48,9 +49,14 @@ def write_progress(path: Path, progress: Progress, *, key: str) -> None:
     }
     # not contiguous where channels come last, which safetensors does not store
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        file.write(save(plain, metadata={"soundkin": json.dumps(card)}))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
+            file.write(save(plain, metadata={"soundkin": json.dumps(card)}))
+    except OSError as error:
+        raise ExperimentError(
+            f"{path}: the training cannot be kept there: {error.strerror or error}; what was kept before is still there"
+        ) from error
 
 
 def read_progress(path: Path, *, key: str, device: torch.device) -> Progress | None:

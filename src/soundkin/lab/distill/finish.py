@@ -7,6 +7,7 @@ over windows, brought to theirs by Platt's sigmoid.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
+from scipy.special import expit, logit
 from torch import nn
 
 from soundkin.errors import ExperimentError
@@ -30,6 +30,7 @@ from soundkin.lab.distill.teachers import WINDOW, WINDOWS
 from soundkin.lab.export import trial_sound, with_card
 from soundkin.lab.importweights import FRONT_END
 from soundkin.lab.networks.to_onnx import store_in_half, to_onnx
+from soundkin.lab.tagging.calibration import fit_sigmoids
 from soundkin.model import OnnxModel, model_card
 from soundkin.spectrogram import log_mel
 
@@ -38,7 +39,6 @@ Float64Array = npt.NDArray[np.float64]
 
 _TOLERANCE = 0.01  # largest difference of the file's answers in parts of their range: its weights have eleven bits
 _TRIED = 3  # sounds that are compared
-_CALIBRATED_BY = 1024  # passages
 _EDGE = 1e-6  # how far from 0 and 1 probabilities are kept, so that their logits are finite
 
 
@@ -56,7 +56,7 @@ class Finished:
 
 def finish(
     student: Student,
-    targets: Targets,
+    aside: Targets,
     lessons: Lessons,
     tracks: Sequence[Track],
     *,
@@ -68,12 +68,16 @@ def finish(
     mutual_proximity: bool,
     training: Mapping[str, Any],
 ) -> Finished:
-    """Write the student as the model file `out`; its space is centred by `tracks`. Raises ExperimentError."""
+    """Write the student as the model file `out`. Raises ExperimentError.
+
+    Its tags are calibrated by the passages `aside`, which it has not learned from, and the `lessons` of these; its
+    space is centred by `tracks`.
+    """
     if len(tracks) < 2:
         raise ExperimentError("the space is centred and scaled by two tracks at least, and there is one")
     vectors = np.stack([embed(student, windows_of(track))[1].mean(axis=0) for track in tracks])
     module = FinishedModule(student, lessons, vectors).eval()
-    slope, intercept = calibrate(module, targets, lessons)
+    slope, intercept = calibrate(module, aside, lessons)
     card = model_card(
         name,
         front_end=FRONT_END,
@@ -144,30 +148,21 @@ def calibrate(module: FinishedModule, targets: Targets, lessons: Lessons) -> tup
 
     Platt 1999, with the teachers' probabilities as soft labels.
     """
-    rows = np.unique(np.linspace(0, len(targets) - 1, _CALIBRATED_BY).astype(np.int64))
     told = []
     with torch.inference_mode():
-        for part in np.array_split(rows, max(1, len(rows) // 32)):
+        for part in np.array_split(np.arange(len(targets)), math.ceil(len(targets) / 32)):
             windows = torch.from_numpy(
                 targets.windows(part, np.zeros(len(part), np.int64)).reshape(-1, FRONT_END.n_mels, WINDOW)
             )
             told.append(module(windows)[1].view(len(part), WINDOWS, -1).mean(dim=1).double().numpy())
-    p = np.clip(np.concatenate(told), _EDGE, 1 - _EDGE)
-    wanted = lessons.passage[rows][:, lessons.tags] * lessons.tag_deviation + lessons.tag_mean
-    wanted = expit(wanted.astype(np.float64))
-    fitted = [_platt(np.log(one / (1 - one)), soft) for one, soft in zip(p.T, wanted.T, strict=True)]
-    slope, intercept = np.array(fitted).T
+    z = logit(np.clip(np.concatenate(told), _EDGE, 1 - _EDGE))
+    wanted = lessons.passage[:, lessons.tags] * lessons.tag_deviation + lessons.tag_mean
+    slope, intercept = np.ones(z.shape[1]), np.zeros(z.shape[1])
+    for tag, soft in enumerate(expit(wanted.astype(np.float64)).T):
+        fitted, offset = fit_sigmoids(z[:, [tag]], soft[:, np.newaxis])
+        if fitted > 0:  # a tag that the student did not learn is left as it is, rather than the same for all songs
+            slope[tag], intercept[tag] = fitted, offset[0]
     return slope, intercept
-
-
-def _platt(logit: Float64Array, soft: Float64Array) -> tuple[float, float]:
-    x = np.concatenate([logit, logit])[:, None]
-    y = np.repeat([1, 0], len(logit))
-    model = LogisticRegression(C=1e4).fit(x, y, sample_weight=np.concatenate([soft, 1 - soft]))
-    slope = float(model.coef_[0, 0])
-    if slope <= 0:  # a tag that the student did not learn is left as it is, rather than turned round
-        return 1.0, 0.0
-    return slope, float(model.intercept_[0])
 
 
 def _parameters(module: FinishedModule) -> int:

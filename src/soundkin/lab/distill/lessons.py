@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,12 @@ class Lessons:
     """The merged tags that a teacher knows."""
     tag_mean: FloatArray
     tag_deviation: FloatArray
+
+    def keep(self, kept: npt.NDArray[np.bool_]) -> Lessons:
+        """Those of the passages `kept` (n,), scaled as before."""
+        return replace(
+            self, window=self.window[kept], passage=self.passage[kept], joint=[one[kept] for one in self.joint]
+        )
 
     @property
     def outputs(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -240,12 +241,8 @@ def _step(
     with torch.autocast(place.type, torch.bfloat16):
         embedding, answers = student(x)
     embedding, answers = embedding.float().view(n, k, -1), answers.float().view(n, k, -1)
-    split = batch.window.shape[-1]
-    off_window = (answers[..., :split] - batch.window.to(place)).square().mean(dim=(0, 1))
-    off_passage = (answers[..., split:].mean(dim=1) - batch.passage.to(place)).square().mean(dim=0)
-    questions = [off_window[block].mean() for block in lessons.blocks_window]
-    questions += [off_passage[block].mean() for block in lessons.blocks_passage]
-    parts = {"answers": settings.answers * torch.stack(questions).mean()}
+    off = _off(answers, batch.window.to(place), batch.passage.to(place), lessons)
+    parts = {"answers": settings.answers * off}
     if settings.relations:
         units = nn.functional.normalize(embedding.mean(dim=1), dim=1)
         others = ~torch.eye(n, dtype=torch.bool, device=place)
@@ -254,6 +251,28 @@ def _step(
     if settings.contrast:
         parts["contrast"] = settings.contrast * contrast(embedding, temperature=settings.temperature)
     return parts
+
+
+def _off(answers: torch.Tensor, window: torch.Tensor, passage: torch.Tensor, lessons: Lessons) -> torch.Tensor:
+    """Mean squared error of answers (n, k, outputs), in which each question counts alike, however many its columns."""
+    split = window.shape[-1]
+    off_window = (answers[..., :split] - window).square().mean(dim=(0, 1))
+    off_passage = (answers[..., split:].mean(dim=1) - passage).square().mean(dim=0)
+    questions = [off_window[block].mean() for block in lessons.blocks_window]
+    questions += [off_passage[block].mean() for block in lessons.blocks_passage]
+    return torch.stack(questions).mean()
+
+
+def error_of(student: Student, targets: Targets, lessons: Lessons, *, device: str = "cpu") -> float:
+    """How far the student's answers are from the lessons, as in training: 1 is what knowing only the means makes."""
+    off = 0.0
+    for rows in np.array_split(np.arange(len(targets)), math.ceil(len(targets) / 32)):
+        windows = targets.windows(rows, np.zeros(len(rows), np.int64))
+        _, _, answers = embed(student, windows.reshape(-1, *windows.shape[2:]), device=device)
+        told = torch.from_numpy(answers).view(len(rows), windows.shape[1], -1)
+        window, passage = torch.from_numpy(lessons.window[rows]), torch.from_numpy(lessons.passage[rows])
+        off += float(_off(told, window, passage, lessons)) * len(rows) / len(targets)
+    return off
 
 
 def contrast(embedding: torch.Tensor, *, temperature: float) -> torch.Tensor:

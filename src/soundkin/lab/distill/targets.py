@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from soundkin.errors import ExperimentError
 from soundkin.files import read_cache, replacing, write_cache
+from soundkin.lab.distill.material import LEVEL, VARIATIONS
 from soundkin.lab.distill.mixtures import Group, MixtureSettings, make_mixture, sources
 from soundkin.lab.distill.teachers import PASSAGE, Teacher, ask, windows_of_passages
 
@@ -145,9 +146,10 @@ def without_sources(
 
 
 def stamp_of(groups: Sequence[Group], teachers: Sequence[str], *, seed: int, settings: MixtureSettings) -> str:
-    """Equal for targets that are drawn from the same tracks in the same way."""
+    """Equal for targets that are drawn from the same tracks, in the same variations, in the same way."""
     tracks = [[(track.path.name, track.mels[0].shape[1]) for track in group.tracks] for group in groups]
-    told = repr((tracks, [group.share for group in groups], list(teachers), seed, settings, SHARD, PASSAGE))
+    shares = [group.share for group in groups]
+    told = repr((tracks, VARIATIONS, LEVEL, shares, list(teachers), seed, settings, SHARD, PASSAGE))
     return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
 
 

@@ -183,15 +183,18 @@ def _platt(y: npt.NDArray[np.int64], p: FloatArray) -> tuple[FloatArray, FloatAr
     rare = np.minimum(present, len(y) - present) < LEAST
     slope, intercept = np.zeros(y.shape[1]), np.zeros(y.shape[1])
     if rare.any():
-        together, intercept = _sigmoids(z, target)
+        together, intercept = fit_sigmoids(z, target)
         slope[:] = together
     for tag in np.flatnonzero(~rare):
-        slope[tag], (intercept[tag],) = _sigmoids(z[:, [tag]], target[:, [tag]])
+        slope[tag], (intercept[tag],) = fit_sigmoids(z[:, [tag]], target[:, [tag]])
     return slope, intercept
 
 
-def _sigmoids(z: FloatArray, target: FloatArray) -> tuple[float, FloatArray]:
-    """One slope, 0 or more, and an intercept for each column, by the largest likelihood; the loss is convex."""
+def fit_sigmoids(z: FloatArray, target: FloatArray) -> tuple[float, FloatArray]:
+    """One slope, 0 or more, and an intercept for each column (tags,), by the largest likelihood; the loss is convex.
+
+    Of logits `z` (n, tags) and what they should say, probabilities `target` (n, tags).
+    """
     centre = z.mean(axis=0)  # with it taken away, slope and intercepts are nearly independent: few iterations
     z = z - centre
 
