@@ -33,7 +33,7 @@ UNSAFE_MODULES = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal
 UNSAFE_CALLS = {"eval", "exec", "os.system", "os.popen"}
 UNSAFE_KEYWORDS = {"shell", "allow_pickle"}
 
-HEAVY = {"numpy", "scipy", "av", "onnxruntime", "sqlalchemy", "torch", "sklearn", "librosa", "pandas", "matplotlib"}
+HEAVY = set("numpy scipy av onnxruntime sqlalchemy torch sklearn librosa pandas matplotlib fastapi uvicorn".split())
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from soundkin.cli import (
     prune,
     radio,
     scan,
+    serve,
     similar,
     tags,
 )
@@ -88,6 +89,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "prune": prune.run,
     "doctor": doctor.run,
     "demo": demo.run,
+    "serve": serve.run,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)

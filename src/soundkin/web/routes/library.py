@@ -1,0 +1,7 @@
+"""Routes: folders, scans, failures, models, and what happens."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+router = APIRouter()

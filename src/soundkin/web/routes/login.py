@@ -1,0 +1,7 @@
+"""Routes: the password, where one is set."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+router = APIRouter()
