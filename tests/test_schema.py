@@ -168,7 +168,12 @@ def test_opening_runs_the_migrations(place: Path, monkeypatch: pytest.MonkeyPatc
         Catalogue.open(place)
 
 
-TO_VERSION_2 = """
+TO_VERSION_3 = """
+    DROP TABLE playlist_rows; DROP TABLE playlists; DROP TABLE song_maps;
+    UPDATE meta SET value = 3 WHERE key = 'schema_version';
+"""
+TO_VERSION_2 = f"""
+    {TO_VERSION_3}
     ALTER TABLE models DROP COLUMN source; ALTER TABLE models DROP COLUMN space; ALTER TABLE models DROP COLUMN card;
     UPDATE meta SET value = 2 WHERE key = 'schema_version';
 """
@@ -201,6 +206,25 @@ def test_a_library_of_version_1_gets_room_for_passages(place: Path) -> None:
             made = connection.scalar(sa.text("SELECT sql FROM sqlite_master WHERE name = 'passages'"))
     with Catalogue.open(place.with_name("new.db")) as new, new._read() as connection:
         assert connection.scalar(sa.text("SELECT sql FROM sqlite_master WHERE name = 'passages'")) == made
+
+
+def test_a_library_of_version_3_gets_room_for_playlists_and_maps(place: Path) -> None:
+    execute(place, TO_VERSION_3)
+    with Catalogue.open(place) as catalogue:
+        assert [t.id for t in catalogue.list_tracks()] == [1, 2, 3]
+        assert catalogue.playlists.all() == [] and catalogue.song_maps.get("net") is None
+        made = catalogue.playlists.create("Evening", [3, 1])
+        assert [t.id for t in catalogue.playlists.tracks(made.id)] == [3, 1] and catalogue.check() == []
+        found = made_tables(catalogue)
+    with Catalogue.open(place.with_name("new.db")) as new:
+        assert made_tables(new) == found and len(found) == 4
+
+
+def made_tables(catalogue: Catalogue) -> list[str]:
+    """How the tables of version 4, and their indexes, were made."""
+    with catalogue._read() as connection:
+        asked = "SELECT sql FROM sqlite_master WHERE tbl_name LIKE 'playlist%' OR tbl_name = 'song_maps' ORDER BY name"
+        return [sql for (sql,) in connection.execute(sa.text(asked)) if sql]
 
 
 def test_a_newer_schema_is_refused_and_left_alone(place: Path) -> None:

@@ -29,7 +29,9 @@
     │   ├── LibraryReadOnlyError       may not be written
     │   ├── LibraryFullError           the disk is full
     │   └── LibraryBusyError           another program held it for too long
-    └── PlaylistError                  a playlist file that cannot be written or read
+    └── PlaylistError                  a playlist that cannot be written, read or changed
+        ├── UnknownPlaylistError       the library has no playlist of that id
+        └── PlaylistChangedError       it was changed elsewhere meanwhile
 
 The library raises these; only the command line turns them into messages and exit codes.
 """
@@ -212,4 +214,12 @@ class LibraryBusyError(LibraryError):
 
 
 class PlaylistError(SoundkinError):
-    """A playlist file that cannot be written or read."""
+    """A playlist that cannot be written, read or changed."""
+
+
+class UnknownPlaylistError(PlaylistError):
+    """The library has no playlist of that id."""
+
+
+class PlaylistChangedError(PlaylistError):
+    """The playlist was changed elsewhere since the version that a change was made from."""

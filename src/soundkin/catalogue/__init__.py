@@ -11,12 +11,16 @@ models lie side by side.
     heard.py      which model has heard what
     passages.py   the excerpts of a track, packed small
     writing.py    storing one analysed file, as a function of a connection
+    playlists.py  playlists kept in the library
+    songmaps.py   maps of it
     store.py      Catalogue: each method one transaction
 """
 
 from soundkin.catalogue.heard import Unheard
+from soundkin.catalogue.playlists import Playlist
 from soundkin.catalogue.records import Columns, Failure, KnownFile, Outcome, Statistics, StoredModel, Track
 from soundkin.catalogue.schema import SCHEMA_VERSION, absolute, fold
+from soundkin.catalogue.songmaps import SongMap
 from soundkin.catalogue.store import Catalogue, default_path
 
 __all__ = [
@@ -26,6 +30,8 @@ __all__ = [
     "Failure",
     "KnownFile",
     "Outcome",
+    "Playlist",
+    "SongMap",
     "Statistics",
     "StoredModel",
     "Track",

@@ -76,11 +76,17 @@ def known_folders(connection: Connection, root: Path) -> set[Path]:
     return {Path(name) for name in names if name.startswith(inside) or name == str(root)}
 
 
-def list_failures(connection: Connection) -> list[Failure]:
+def list_failures(connection: Connection, *, limit: int | None = None, offset: int = 0) -> list[Failure]:
     """Files that could not be analysed, by path."""
     f = failures.c
-    rows = connection.execute(select(f.path, f.kind, f.reason, f.program_version, f.failed_at).order_by(f.path))
+    listing = select(f.path, f.kind, f.reason, f.program_version, f.failed_at).order_by(f.path)
+    rows = connection.execute(listing.limit(limit).offset(offset))
     return [Failure(Path(r.path), r.kind, r.reason, r.program_version, r.failed_at) for r in rows]
+
+
+def count_failures(connection: Connection) -> int:
+    """How many files could not be analysed."""
+    return connection.scalar(select(func.count()).select_from(failures)) or 0
 
 
 # --- tracks ----------------------------------------------------------------------------------------------------------

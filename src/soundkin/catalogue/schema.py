@@ -32,7 +32,7 @@ from sqlalchemy import (
 
 from soundkin.errors import InputError, LibraryCorruptError, NewerSchemaError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # --- text ------------------------------------------------------------------------------------------------------------
 
@@ -199,6 +199,35 @@ folders = Table(
     Column("last_scan", Float(53), nullable=False),
 )
 
+playlists = Table(
+    "playlists",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("name", AnyText, nullable=False),
+    Column("created", Float(53), nullable=False),
+    Column("updated", Float(53), nullable=False),  # never twice the same of one playlist: it tells versions apart
+    sqlite_autoincrement=True,  # a page that is still open must not change another list that got the same id
+)
+
+playlist_rows = Table(
+    "playlist_rows",
+    metadata,
+    Column("playlist_id", ForeignKey("playlists.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),  # says the order, with gaps where tracks were pruned
+    Column("track_id", ForeignKey("tracks.id", ondelete="CASCADE"), nullable=False),
+    Index("playlist_rows_by_track", "track_id"),
+)
+
+song_maps = Table(
+    "song_maps",
+    metadata,
+    Column("model_id", ForeignKey("models.id", ondelete="CASCADE"), primary_key=True),
+    Column("generation", BigInteger, nullable=False),  # of the library that it shows
+    Column("digest", String(32), nullable=False),  # of the vectors that it was made from
+    Column("track_ids", LargeBinary, nullable=False),  # little-endian int64
+    Column("positions", LargeBinary, nullable=False),  # little-endian float32, x and y of each in turn
+)
+
 # --- versions --------------------------------------------------------------------------------------------------------
 
 
@@ -213,7 +242,17 @@ def _add_model_columns(connection: Connection) -> None:
         connection.execute(sa.text(f"ALTER TABLE models ADD COLUMN {column} TEXT"))
 
 
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _add_passages, 2: _add_model_columns}
+def _add_playlists_and_maps(connection: Connection) -> None:
+    """3 to 4: there are none yet."""
+    for table in (playlists, playlist_rows, song_maps):
+        table.create(connection)
+
+
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {
+    1: _add_passages,
+    2: _add_model_columns,
+    3: _add_playlists_and_maps,
+}
 """From a schema version to the change that leads to the next one."""
 
 

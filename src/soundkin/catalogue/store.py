@@ -16,8 +16,10 @@ from sqlalchemy import Connection, bindparam, select
 
 from soundkin.catalogue import database, heard, passages, reading, schema, writing
 from soundkin.catalogue.heard import Unheard
+from soundkin.catalogue.playlists import Playlists
 from soundkin.catalogue.records import Columns, Failure, KnownFile, Outcome, Statistics, StoredModel, Track
 from soundkin.catalogue.schema import absolute
+from soundkin.catalogue.songmaps import SongMaps
 from soundkin.contentset import ContentSet
 from soundkin.errors import SeedError
 from soundkin.excerpts import Passages
@@ -51,6 +53,8 @@ class Catalogue:
         """False when it lies on read-only media."""
         self._engine = engine
         self._writer = engine.execution_options(immediate=True)
+        self.playlists = Playlists(self._read, self._write)
+        self.song_maps = SongMaps(self._read, self._write)
 
     @classmethod
     def open(cls, path: Path | str | None = None, *, create: bool = True, busy_timeout: float = 30.0) -> Catalogue:
@@ -185,6 +189,13 @@ class Catalogue:
         with self._read() as connection:
             return [Path(path) for path in connection.scalars(select(column).order_by(column))]
 
+    def last_scans(self) -> dict[Path, float]:
+        """When each of `folders` was scanned last, in seconds since 1970."""
+        f = schema.folders.c
+        with self._read() as connection:
+            rows = connection.execute(select(f.path, f.last_scan).order_by(f.path))
+            return {Path(path): last_scan for path, last_scan in rows}
+
     def prune(self) -> int:
         """Delete the missing tracks, and what was computed for content that no file holds; how many tracks.
 
@@ -246,10 +257,15 @@ class Catalogue:
         with self._read() as connection:
             return reading.missing_tracks(connection)
 
-    def failures(self) -> list[Failure]:
+    def failures(self, *, limit: int | None = None, offset: int = 0) -> list[Failure]:
         """Files that could not be analysed, by path."""
         with self._read() as connection:
-            return reading.list_failures(connection)
+            return reading.list_failures(connection, limit=limit, offset=offset)
+
+    def count_failures(self) -> int:
+        """How many files could not be analysed."""
+        with self._read() as connection:
+            return reading.count_failures(connection)
 
     def columns(self) -> Columns:
         """What filters ask for, of every track that is not missing, in one pass."""
