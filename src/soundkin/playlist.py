@@ -39,10 +39,9 @@ def write_playlist(
     only on one drive). An older playlist of that name is replaced, any other file is not. Raises PlaylistError.
     """
     path = Path(path)
-    write = _FORMATS[_format(path, format)][0]
+    chosen = _format(path, format)
     _refuse_to_lose(path)
-    folder = absolute(path).parent
-    content = write([(_place(track.path, folder if relative else None), track) for track in tracks], title)
+    content = playlist_content(tracks, format=chosen, title=title, folder=absolute(path).parent if relative else None)
     try:
         with replacing(path) as file:
             file.write(content)
@@ -53,6 +52,17 @@ def write_playlist(
         raise PlaylistError(
             f"the playlist {path} cannot be written: {reason}; name a file in a folder that is there and may be written"
         ) from error
+
+
+def playlist_content(
+    tracks: Sequence[Track], *, format: str, title: str | None = None, folder: Path | None = None
+) -> bytes:
+    """A playlist file of `tracks` in their order; `format` is m3u8, xspf or jspf.
+
+    Files are named as seen from `folder`, or absolutely. Raises PlaylistError for a format that there is not.
+    """
+    write = _FORMATS[_format(Path(), format)][0]
+    return write([(_place(track.path, folder), track) for track in tracks], title)
 
 
 def _refuse_to_lose(path: Path) -> None:

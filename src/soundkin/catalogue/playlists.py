@@ -127,16 +127,14 @@ class Playlists:
 def _find(connection: Connection, *where: sa.ColumnElement[bool]) -> list[Playlist]:
     p, r = playlists.c, playlist_rows.c
     found = (
-        select(*p, func.count(r.track_id), func.coalesce(func.sum(tracks.c.duration), 0.0))
+        select(*p, func.count(r.track_id).label("rows"), func.sum(tracks.c.duration).label("duration"))
         .select_from(playlists.outerjoin(playlist_rows).outerjoin(tracks))
         .where(*where)
         .group_by(*p)
         .order_by(p.updated.desc(), p.id.desc())
     )
-    return [
-        Playlist(playlist_id, name, created, updated, count, duration)
-        for playlist_id, name, created, updated, count, duration in connection.execute(found)
-    ]
+    rows = connection.execute(found)
+    return [Playlist(row.id, row.name, row.created, row.updated, row.rows, row.duration or 0.0) for row in rows]
 
 
 def _one(connection: Connection, playlist_id: int) -> Playlist:

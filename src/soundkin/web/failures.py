@@ -19,9 +19,11 @@ from soundkin.errors import (
     LibraryFullError,
     LibraryReadOnlyError,
     ModelError,
+    PlaylistChangedError,
     PlaylistError,
     SeedError,
     SoundkinError,
+    UnknownPlaylistError,
 )
 from soundkin.web.schemas import ErrorBody, ErrorDetail
 
@@ -32,6 +34,8 @@ STATUS: dict[type[SoundkinError], tuple[int, str]] = {
     EmptyLibraryError: (409, "empty-library"),
     InputError: (400, "bad-input"),
     AudioError: (422, "bad-audio"),
+    UnknownPlaylistError: (404, "not-found"),
+    PlaylistChangedError: (409, "changed"),
     PlaylistError: (422, "bad-playlist"),
     LibraryBusyError: (503, "library-busy"),
     LibraryFullError: (507, "library-full"),
