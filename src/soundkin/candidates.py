@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from soundkin import filters
 from soundkin.catalogue import Track, fold
-from soundkin.errors import EmptyLibraryError, InputError
+from soundkin.errors import EmptyLibraryError, InputError, NothingFitsError
 from soundkin.index import BoolArray, Index, best
 from soundkin.seeds import Seed
 
@@ -39,7 +39,7 @@ def may_answer(
     allowed = np.ones(len(index), np.bool_) if mask is None else mask
     if not allowed.any():
         given = [f"--only {one}" for one in only] + [f"--exclude {one}" for one in exclude]
-        raise EmptyLibraryError(f"no track of the library passes the filters {' '.join(given)}")
+        raise NothingFitsError(f"no track of the library passes the filters {' '.join(given)}")
     rows = index.rows([seed.track.id for seed in seeds])
     allowed[rows[rows >= 0]] = False
     return allowed

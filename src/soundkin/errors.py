@@ -7,7 +7,8 @@
     │   ├── DatasetError               a dataset that is missing, incomplete or of the wrong form
     │   ├── ExperimentError            an experiment file, a run folder or a setting that cannot be used
     │   ├── SeedError                  no track, or several, answer to a seed
-    │   └── EmptyLibraryError          nothing has been scanned yet, or nothing is left to answer with
+    │   └── EmptyLibraryError          nothing has been scanned yet
+    │       └── NothingFitsError       there are tracks, but none passes the filters or is left to answer with
     ├── AudioError                     one file that cannot be analysed; carries path and reason
     │   ├── VanishedError              it was there when the folder was walked, and is not now
     │   ├── UnreadableError            the operating system refuses to read it
@@ -97,6 +98,10 @@ class SeedError(InputError):
 
 class EmptyLibraryError(InputError):
     """The library holds nothing to answer with."""
+
+
+class NothingFitsError(EmptyLibraryError):
+    """The library holds tracks, but none that may answer: the filters let none pass, or none is left."""
 
 
 class AudioError(SoundkinError):

@@ -148,6 +148,18 @@ def mask(
     return allowed
 
 
+def tag_counts(catalogue: Catalogue, index: Index) -> IntArray:
+    """How many tracks have each tag of the model, as `tag:LABEL` takes them: (labels,) int64."""
+    table = _table(catalogue, index)
+    if table.tag_counts is None:
+        tags = _tags(catalogue, index, table)
+        least = thresholds(index)
+        # a tag at a time: all at once would be as large as the tags themselves
+        counts = [np.count_nonzero(row >= low) for row, low in zip(tags, least, strict=True)]
+        table.tag_counts = np.array(counts, np.int64)
+    return table.tag_counts
+
+
 # --- evaluation ------------------------------------------------------------------------------------------------------
 
 
@@ -202,6 +214,8 @@ class _Table:
     """(n,) by field; NaN where there is none."""
     tags: FloatArray | None = None
     """(labels, n) float32, read when the first filter asks for it."""
+    tag_counts: IntArray | None = None
+    """(labels,) int64, likewise."""
     answers: dict[Filter, BoolArray] = field(default_factory=dict)
 
 
@@ -282,12 +296,17 @@ def _matches(catalogue: Catalogue, index: Index, one: Filter) -> BoolArray:
 
 def _has_tag(catalogue: Catalogue, index: Index, table: _Table, one: Filter) -> BoolArray:
     place = find_label(one.label, labels=index.tag_labels, model_id=index.model_id)
-    if table.tags is None:
-        table.tags = tag_columns(catalogue, index)
+    tags = _tags(catalogue, index, table)
     told = math.isfinite(one.low) or math.isfinite(one.high)
     low = one.low if told else thresholds(index)[place]
-    answer: BoolArray = (table.tags[place] >= low) & (table.tags[place] <= one.high)
+    answer: BoolArray = (tags[place] >= low) & (tags[place] <= one.high)
     return answer
+
+
+def _tags(catalogue: Catalogue, index: Index, table: _Table) -> FloatArray:
+    if table.tags is None:
+        table.tags = tag_columns(catalogue, index)
+    return table.tags
 
 
 def _fold(text: str) -> str:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from soundkin.candidates import artist_of, best_first, check_at_least, may_answer
 from soundkin.catalogue import Track
 from soundkin.duplicates import Distinct
-from soundkin.errors import EmptyLibraryError, InputError
+from soundkin.errors import InputError, NothingFitsError
 from soundkin.index import BoolArray, FloatArray, Index, best
 from soundkin.reasons import Heard, heard_in_rows, heard_in_seed, reasons
 from soundkin.recommend import Recommendation
@@ -222,7 +222,7 @@ def radio(
             distinct.add(track)
         lately = _unit(MEMORY * lately + (1 - MEMORY) * index.vectors[row])
     if not played:
-        raise EmptyLibraryError("nothing is left to answer with beside the seed and its copies")
+        raise NothingFitsError("nothing is left to answer with beside the seed and its copies")
 
     rows = np.array([row for row, _ in played], np.int64)
     songs = [heard, *heard_in_rows(catalogue, index, rows)]

@@ -20,15 +20,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from soundkin import journeys, recommend
+import numpy as np
+
+from soundkin import filters, journeys, recommend
 from soundkin.answering import Answering, choose_model
 from soundkin.catalogue import Catalogue, Track
 from soundkin.errors import EmptyLibraryError, InputError
+from soundkin.fresh import Fresh
 from soundkin.index import Index, cache_path
 from soundkin.model import DEFAULT_MODEL, Model
-from soundkin.modeltags import tags_path
+from soundkin.modeltags import TagCount, heard_tags, tags_path
 from soundkin.recommend import Recommendation
 from soundkin.seeds import OUTSIDE, Seed, resolve, seed_of, seed_outside, tags_of
+from soundkin.shelf import Found, Shelf
 
 if TYPE_CHECKING:
     from soundkin.excerpts import ExcerptPlan
@@ -44,10 +48,15 @@ class Library:
 
     def __init__(self, catalogue: Catalogue, *, model: str | Path | None = None) -> None:
         self.catalogue = catalogue
+        self.patience = 0.0
+        """Seconds for which answers may be behind the library while it changes. 0: never; then each answer during a
+        scan of a large library waits until all of it was read anew."""
         self._named = model
-        self._answering = None if model is None else choose_model(catalogue, model)
-        self._chosen_at = -1
-        self._index: Index | None = None
+        self._answering = Fresh[Answering]()
+        self._index = Fresh[Index]()
+        self._shelf = Fresh[Shelf]()
+        if model is not None:
+            self._choose(patience=0)
 
     @classmethod
     def open(cls, path: str | Path | None = None, *, model: str | Path | None = None, create: bool = True) -> Self:
@@ -78,11 +87,7 @@ class Library:
     @property
     def answering(self) -> Answering:
         """The model that answers as the library is now, and whether it only stands in for the default one."""
-        known, generation = self._answering, self.catalogue.generation() if self._named is None else self._chosen_at
-        if known is None or generation != self._chosen_at:
-            known = choose_model(self.catalogue)
-            self._answering, self._chosen_at = known, generation
-        return known
+        return self._choose(patience=self.patience)
 
     @property
     def model(self) -> Model:
@@ -112,8 +117,17 @@ class Library:
             retry_failed=retry_failed,
             on_progress=on_progress,
         )
-        self.index()  # kept beside the library, so that the first answer need not make it
+        self.refresh()  # what it reads is kept beside the library, so that the first answer need not make it
         return report
+
+    def refresh(self) -> None:
+        """Bring what answers are made of up to date with the library, whatever `patience` says.
+
+        Raises EmptyLibraryError where the model that answers has heard nothing.
+        """
+        self._index_of(self._choose(patience=0).model, patience=0)
+        if self._shelf.made:  # else nobody browses
+            self._shelve(patience=0)
 
     def similar(
         self,
@@ -205,6 +219,55 @@ class Library:
                     file.unlink()
         return count
 
+    def shelf(self) -> Shelf:
+        """Every track in memory, to be searched and browsed."""
+        return self._shelve(patience=self.patience)
+
+    def search(self, words: str, *, limit: int = 20, offset: int = 0) -> Found:
+        """Tracks that have every word in title, artist, album or file name, the closest first; see `Shelf.search`."""
+        ids, total = self.shelf().search(words, limit=limit, offset=offset)
+        return Found(self._there(ids.tolist()), total)
+
+    def browse(
+        self,
+        *,
+        order: str = "title",
+        only: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        limit: int = 50,
+        offset: int = 0,
+    ) -> Found:
+        """Tracks in an order of `shelf.ORDERS`, those that pass the filters; those not heard yet pass none.
+
+        Raises UnknownNameError for the order, InputError for a filter.
+        """
+        ids = self.shelf().order(order)
+        if only or exclude:
+            index = self.index()
+            mask = filters.mask(self.catalogue, index, only=only, exclude=exclude)
+            rows = index.rows(ids)
+            ids = ids[(rows >= 0) & (True if mask is None else mask[rows])]
+        return Found(self._there(ids[offset : offset + limit].tolist()), len(ids))
+
+    def tag_counts(self) -> list[TagCount]:
+        """Each tag of the model and how many tracks have it, as `tag:LABEL` takes them, most tracks first."""
+        model = self.model
+        if not model.tags or not len(self.shelf()):
+            return []
+        counts = filters.tag_counts(self.catalogue, self._index_of(model)).tolist()
+        told = [TagCount(tag.label, tag.category, n) for tag, n in zip(model.tags, counts, strict=True)]
+        return sorted(told, key=lambda one: (-one.tracks, one.label))
+
+    def known_tags(self, track: Track) -> list[HeardTag]:
+        """What the model told of a track when it heard it, most probable first; nothing where it told nothing."""
+        model = self.model
+        if not model.tags or model.id not in {one.id for one in self.catalogue.models(counted=False)}:
+            return []
+        probabilities = self.catalogue.tag_probabilities(model.id, [track.id])[0]
+        if np.isnan(probabilities).any():
+            return []
+        return heard_tags(((tag.label, tag.category) for tag in model.tags), probabilities)
+
     def tags(self, seed: SeedLike) -> list[HeardTag]:
         """Every tag that the model tells of a song, most probable first; `modeltags.telling` picks.
 
@@ -252,12 +315,28 @@ class Library:
             return dataclasses.replace(_heard_now(found.path, model), track=found)
         return seed_of(self.catalogue, found, model_id=model.id)
 
-    def _index_of(self, model: Model) -> Index:
-        kept = self._index
-        if kept is None or kept.model_id != model.id or kept.generation != self.catalogue.generation():
+    def _choose(self, *, patience: float) -> Answering:
+        state = self.catalogue.generation() if self._named is None else self._named
+        return self._answering.get(state, lambda: choose_model(self.catalogue, self._named), patience=patience)
+
+    def _shelve(self, *, patience: float) -> Shelf:
+        return self._shelf.get(self.catalogue.generation(), lambda: Shelf.load(self.catalogue), patience=patience)
+
+    def _index_of(self, model: Model, *, patience: float | None = None) -> Index:
+        def load() -> Index:
             self._refuse_deaf(model)
-            kept = self._index = Index.load(self.catalogue, model.space, model_id=model.id)
-        return kept
+            return Index.load(self.catalogue, model.space, model_id=model.id)
+
+        return self._index.get(
+            (model.id, self.catalogue.generation()),
+            load,
+            patience=self.patience if patience is None else patience,
+            usable=lambda kept: kept.model_id == model.id,
+        )
+
+    def _there(self, ids: list[int]) -> list[Track]:
+        """The tracks with these ids that have not gone missing since the shelf was made."""
+        return [track for track in self.catalogue.tracks(ids) if not track.missing]
 
     def _refuse_deaf(self, model: Model) -> None:
         if model.id not in {one.id for one in self.catalogue.models(counted=False)}:

@@ -50,6 +50,15 @@ class HeardTag:
     probability: float
 
 
+@dataclass(frozen=True, slots=True)
+class TagCount:
+    """One tag of a model, and how many tracks have it."""
+
+    label: str
+    category: str
+    tracks: int
+
+
 def heard_tags(labels: Iterable[tuple[str, str]], probabilities: FloatArray) -> list[HeardTag]:
     """Every tag, most probable first, from (label, category) of each and `probabilities` (labels,)."""
     tags = [HeardTag(*label, float(p)) for label, p in zip(labels, probabilities, strict=True)]

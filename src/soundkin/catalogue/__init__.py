@@ -18,7 +18,17 @@ models lie side by side.
 
 from soundkin.catalogue.heard import Unheard
 from soundkin.catalogue.playlists import Playlist
-from soundkin.catalogue.records import Columns, Failure, KnownFile, Outcome, Statistics, StoredModel, Track
+from soundkin.catalogue.records import (
+    Columns,
+    Failure,
+    KnownFile,
+    Outcome,
+    Recording,
+    ShelfRow,
+    Statistics,
+    StoredModel,
+    Track,
+)
 from soundkin.catalogue.schema import SCHEMA_VERSION, absolute, fold
 from soundkin.catalogue.songmaps import SongMap
 from soundkin.catalogue.store import Catalogue, default_path
@@ -31,6 +41,8 @@ __all__ = [
     "KnownFile",
     "Outcome",
     "Playlist",
+    "Recording",
+    "ShelfRow",
     "SongMap",
     "Statistics",
     "StoredModel",

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, func, select
 
 from soundkin.catalogue.heard import vector_counts
-from soundkin.catalogue.records import Columns, Failure, KnownFile, Statistics, Track
+from soundkin.catalogue.records import Columns, Failure, KnownFile, Recording, ShelfRow, Statistics, Track
 from soundkin.catalogue.schema import (
     SCHEMA_VERSION,
     TAG_COLUMNS,
@@ -179,6 +179,34 @@ def columns(connection: Connection) -> Columns:
     ids, durations, years, *found = zip(*rows, strict=True) if rows else [()] * (len(numbers) + len(texts))
     decoded: list[Any] = [[x if x is None or x.isascii() else read_text(x) for x in one] for one in found]
     return Columns(np.array(ids, np.int64), np.array(durations, np.float64), list(years), *decoded)
+
+
+def shelf_rows(connection: Connection) -> list[ShelfRow]:
+    """What searching and browsing ask of every track that is not missing."""
+    t = tracks.c
+    # text is decoded here: a Python call for every row of a large library takes longer than all the rest
+    plain = [sa.type_coerce(column, sa.Text) for column in (t.search, t.genre)]
+    rows = connection.execute(select(t.id, t.duration, t.disc_number, t.track_number, *plain).where(_present))
+    return [
+        ShelfRow(*numbers, read_text(text), None if genre is None else read_text(genre))
+        for *numbers, text, genre in rows
+    ]
+
+
+def ids_by_path(connection: Connection) -> npt.NDArray[np.int64]:
+    """(n,) int64: every track that is not missing, by its path."""
+    return np.array(connection.scalars(select(tracks.c.id).where(_present).order_by(tracks.c.path)).all(), np.int64)
+
+
+def recording_of(connection: Connection, track_id: int) -> Recording | None:
+    """How a track is encoded; None for a track that is not in the library."""
+    r = recordings.c
+    row = connection.execute(
+        select(r.sr, r.channels, r.codec, r.container, r.bit_rate)
+        .join(tracks, tracks.c.content_id == r.content_id)
+        .where(tracks.c.id == track_id)
+    ).first()
+    return None if row is None else Recording(*row)
 
 
 # --- what was heard --------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -106,6 +106,32 @@ class Columns:
     albums: list[str | None]
     album_artists: list[str | None]
     genres: list[str | None]
+
+
+class ShelfRow(NamedTuple):
+    """What searching and browsing ask of a track; a tuple, for there is one of every track."""
+
+    id: int
+    duration: float
+    """Seconds."""
+    disc: int | None
+    number: int | None
+    text: str
+    """Folded, a line each: title, artist, album, album artist, file name."""
+    genre: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """How the content of a track is encoded."""
+
+    sr: int
+    """Hz."""
+    channels: int
+    codec: str
+    container: str
+    bit_rate: int | None
+    """Bits a second."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,17 @@ from sqlalchemy import Connection, bindparam, select
 from soundkin.catalogue import database, heard, passages, reading, schema, writing
 from soundkin.catalogue.heard import Unheard
 from soundkin.catalogue.playlists import Playlists
-from soundkin.catalogue.records import Columns, Failure, KnownFile, Outcome, Statistics, StoredModel, Track
+from soundkin.catalogue.records import (
+    Columns,
+    Failure,
+    KnownFile,
+    Outcome,
+    Recording,
+    ShelfRow,
+    Statistics,
+    StoredModel,
+    Track,
+)
 from soundkin.catalogue.schema import absolute
 from soundkin.catalogue.songmaps import SongMaps
 from soundkin.contentset import ContentSet
@@ -219,7 +229,7 @@ class Catalogue:
         """The track with that id. Raises SeedError."""
         found = self.tracks([track_id])
         if not found:
-            raise SeedError(f"no track has the id {track_id}; `soundkin list` shows those there are")
+            raise _no_track(track_id)
         return found[0]
 
     def tracks(self, ids: Iterable[int]) -> list[Track]:
@@ -271,6 +281,24 @@ class Catalogue:
         """What filters ask for, of every track that is not missing, in one pass."""
         with self._read() as connection:
             return reading.columns(connection)
+
+    def shelf_rows(self) -> list[ShelfRow]:
+        """What searching and browsing ask of every track that is not missing, in one pass and no order."""
+        with self._read() as connection:
+            return reading.shelf_rows(connection)
+
+    def ids_by_path(self) -> npt.NDArray[np.int64]:
+        """(n,) int64: every track that is not missing, by its path."""
+        with self._read() as connection:
+            return reading.ids_by_path(connection)
+
+    def recording(self, track_id: int) -> Recording:
+        """How a track is encoded. Raises SeedError for one that is not in the library."""
+        with self._read() as connection:
+            found = reading.recording_of(connection, int(track_id))
+        if found is None:
+            raise _no_track(track_id)
+        return found
 
     # --- what was heard ---
 
@@ -359,3 +387,7 @@ class Catalogue:
             if self.writable and database.journal_mode(connection) != "wal":
                 found.append("no write-ahead log is possible where it lies: answers wait while a scan writes")
         return found
+
+
+def _no_track(track_id: int) -> SeedError:
+    return SeedError(f"no track has the id {track_id}; `soundkin list` shows those there are")
