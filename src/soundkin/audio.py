@@ -55,6 +55,8 @@ _CONTAINERS = (
     "mp3,mpc,mpc8,mpeg,mpegts,oga,ogg,oma,opus,qcp,qoa,rka,rm,shn,spx,tak,truehd,tta,voc,w64,wav,wavarc,webm,wsd,wv,"
     "xwma"
 )
+MOST_PIXELS = 40_000_000
+"""Of an embedded picture: FFmpeg decodes it as it opens a file, and a few kilobytes of it may unfold to gigabytes."""
 SHORTEST = 2.0
 """Seconds: a shorter file is no track."""
 SHORTEST_PARTIAL = 10.0
@@ -153,7 +155,10 @@ def open_container(path: Path, file: IO[bytes]) -> av.container.InputContainer:
     """
     try:
         return av.open(
-            _Reader(file), mode="r", metadata_errors="surrogateescape", options={"format_whitelist": _CONTAINERS}
+            _Reader(file),
+            mode="r",
+            metadata_errors="surrogateescape",
+            options={"format_whitelist": _CONTAINERS, "max_pixels": str(MOST_PIXELS)},
         )
     except av.error.EOFError as error:
         raise DamagedError(path, "it ends before any audio begins") from error
@@ -165,28 +170,36 @@ def open_container(path: Path, file: IO[bytes]) -> av.container.InputContainer:
         raise NotAudioError(path, "no audio format recognises its content") from error
 
 
+def audio_stream(path: Path, container: av.container.InputContainer) -> Any:
+    """The stream of an open container that is heard, ready to be decoded by one thread.
+
+    Raises NoAudioStreamError, NotAudioError or DamagedError.
+    """
+    stream: Any = container.streams.best("audio")
+    if stream is None:
+        raise NoAudioStreamError(path, "it holds no audio stream")
+    if stream.codec_context is None:
+        raise NotAudioError(path, "this FFmpeg has no decoder for its audio")
+    stream.codec_context.thread_count = 1  # the scan runs one worker a core; threads would only add overhead
+    layout, sr = stream.codec_context.layout, stream.codec_context.sample_rate
+    channels = layout.nb_channels
+    if " (" in layout.name:
+        # An order of channels that has no name. FFmpeg keeps it in memory that PyAV frees twice, which kills the
+        # process (seen in 17 and 18), unless the decoder has another one. The mean has no need of the order.
+        stream.codec_context.layout = f"{channels} channels"
+    del layout
+    if sr not in _SAMPLE_RATES or sr * channels not in _SAMPLE_RATES:
+        raise DamagedError(path, f"its header claims {channels} channels of {sr} samples a second")
+    return stream
+
+
 class AudioSource:
     """An open audio file: its `info`, and its excerpts by seeking. Made by `open_audio`."""
 
     def __init__(self, path: Path, file: IO[bytes], container: av.container.InputContainer) -> None:
         self.path = path
         self._container = container
-        stream: Any = container.streams.best("audio")
-        if stream is None:
-            raise NoAudioStreamError(path, "it holds no audio stream")
-        self._stream = stream
-        if stream.codec_context is None:
-            raise NotAudioError(path, "this FFmpeg has no decoder for its audio")
-        stream.codec_context.thread_count = 1  # the scan runs one worker a core; threads would only add overhead
-        layout, sr = stream.codec_context.layout, stream.codec_context.sample_rate
-        channels = layout.nb_channels
-        if " (" in layout.name:
-            # An order of channels that has no name. FFmpeg keeps it in memory that PyAV frees twice, which kills the
-            # process (seen in 17 and 18), unless the decoder has another one. The mean has no need of the order.
-            stream.codec_context.layout = f"{channels} channels"
-        del layout
-        if sr not in _SAMPLE_RATES or sr * channels not in _SAMPLE_RATES:
-            raise DamagedError(path, f"its header claims {channels} channels of {sr} samples a second")
+        self._stream = stream = audio_stream(path, container)
         self._lost = 0.0  # s that should have decoded and did not
         self._time_base: Any = stream.time_base  # a Fraction; set for every audio stream
         self._origin = float((stream.start_time or 0) * self._time_base)

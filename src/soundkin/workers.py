@@ -57,11 +57,11 @@ def run_in_workers(
 ) -> Generator[tuple[Task, Result | Lost], None, None]:
     """Yield (task, `function(context, task)`) as tasks end, in no fixed order.
 
-    Each worker makes its context once, by `setup(*setup_args)`. `tasks` (never None) is read only as fast as workers
-    come free, so it may be endless. The functions must be importable by name; arguments and results travel by pipe. A
-    task that raises, kills its worker or runs longer than `time_limit` seconds yields a Lost, and the worker is
-    replaced. Close the generator (`contextlib.closing`) to kill the workers at once; they also end by themselves when
-    this process is killed.
+    Each worker makes its context once, by `setup(*setup_args)`. `tasks` is read only as fast as workers come free, so
+    it may be endless; a None in it says that there is no further task before one that is under way has ended. The
+    functions must be importable by name; arguments and results travel by pipe. A task that raises, kills its worker or
+    runs longer than `time_limit` seconds yields a Lost, and the worker is replaced. Close the generator
+    (`contextlib.closing`) to kill the workers at once; they also end by themselves when this process is killed.
 
     With `workers` 0 everything happens in this process, without protection and without a time limit.
 

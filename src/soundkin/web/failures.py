@@ -24,6 +24,8 @@ from soundkin.errors import (
     SeedError,
     SoundkinError,
     UnknownPlaylistError,
+    UnreadableError,
+    VanishedError,
 )
 from soundkin.web.schemas import ErrorBody, ErrorDetail
 
@@ -33,6 +35,8 @@ STATUS: dict[type[SoundkinError], tuple[int, str]] = {
     SeedError: (404, "not-found"),
     EmptyLibraryError: (409, "empty-library"),
     InputError: (400, "bad-input"),
+    VanishedError: (404, "vanished"),
+    UnreadableError: (403, "unreadable"),
     AudioError: (422, "bad-audio"),
     UnknownPlaylistError: (404, "not-found"),
     PlaylistChangedError: (409, "changed"),

@@ -1,0 +1,118 @@
+"""Files that are sent to be asked about: kept in a temporary folder while they are looked at, never longer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import shutil
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+from anyio import to_thread
+from starlette.requests import ClientDisconnect
+
+from soundkin.tags import read_tags
+from soundkin.web.failures import Refusal
+
+MOST = 4
+"""Files that are looked at at the same time."""
+_BUFFER = 1 << 20  # bytes written at a time
+_SILENCE = 30.0  # s without a byte after which nobody is sending any more
+_LONGEST = 900.0  # s that a whole upload may take
+_DRAIN = 1.0  # s of listening on to what is too large, so that the client reads why before it is cut off
+
+
+class Uploads:
+    """Receives at most MOST files at the same time; one for each application."""
+
+    def __init__(self) -> None:
+        self._places = threading.BoundedSemaphore(MOST)
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[Path]:
+        """An empty folder for one file, which is deleted whatever happens. Raises Refusal when too many are taken."""
+        if not self._places.acquire(blocking=False):
+            raise Refusal(503, "busy", f"{MOST} files are being looked at already; ask again later")
+        try:
+            with _told_plainly():
+                folder = Path(tempfile.mkdtemp(prefix="soundkin-asked-"))
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            self._places.release()
+
+
+async def receive(chunks: AsyncIterator[bytes], path: Path, *, limit: int, promised: str | None) -> None:
+    """Write what is sent to `path`; `promised` is the Content-Length, if there is one.
+
+    Raises Refusal for more than `limit` bytes, for a disk that is full, and for a client that stops sending.
+    """
+    if promised is not None and promised.isascii() and promised.isdigit() and int(promised[:18]) > limit:
+        await _drain(chunks)
+        raise _too_large(limit)
+    size, buffer = 0, bytearray()
+    with _told_plainly(), path.open("xb", buffering=0) as file:
+        try:
+            async with asyncio.timeout(_LONGEST) as whole:
+                async for chunk in _in_time(chunks):
+                    size += len(chunk)
+                    if size > limit:
+                        break
+                    buffer += chunk
+                    if len(buffer) >= _BUFFER:
+                        await to_thread.run_sync(file.write, bytes(buffer))
+                        buffer.clear()
+        except TimeoutError as error:
+            rule = f"{_LONGEST / 60:.0f} minutes" if whole.expired() else f"{_SILENCE:.0f} s without a byte"
+            raise Refusal(408, "too-slow", f"the upload was given up after {rule}") from error
+        except ClientDisconnect as error:
+            raise Refusal(499, "gone", "the upload was broken off") from error
+        if size > limit:
+            await _drain(chunks)
+            raise _too_large(limit)
+        await to_thread.run_sync(file.write, bytes(buffer))
+
+
+def file_name(header: str | None) -> Path:
+    """The name that a header X-File-Name gives in percent-encoded UTF-8, as a path of one part; safe to show."""
+    named = read_tags({"title": unquote(header or "", errors="replace").replace("\\", "/")}).title or ""
+    last = named.rstrip("/").rpartition("/")[2]
+    return Path(last[:200] if last.strip(". ") else "a file without a name")
+
+
+async def _in_time(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    while True:
+        async with asyncio.timeout(_SILENCE):
+            try:
+                chunk = await anext(chunks)
+            except StopAsyncIteration:
+                return
+        yield chunk
+
+
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
+    with contextlib.suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(_DRAIN):
+            async for _ in chunks:
+                pass
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(413, "too-large", f"a file may have {limit / 1e6:.0f} MB at most to be asked about")
+
+
+@contextlib.contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Turn what the disk says into an answer."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+        why = "the disk for temporary files is full" if full else f"it cannot be stored: {error.strerror or error}"
+        raise Refusal(507, "disk-full" if full else "cannot-store", why) from error
