@@ -59,6 +59,16 @@ class TagCount:
     tracks: int
 
 
+def tags_like(counts: Iterable[TagCount], words: str, *, limit: int) -> list[TagCount]:
+    """Those of `counts` whose label begins with `words`, then those that hold it; in their order, tags on no track not.
+
+    Case, accents, spaces and punctuation do not matter.
+    """
+    wanted = _letters(words)
+    holding = [one for one in counts if wanted and one.tracks and wanted in _letters(one.label)]
+    return sorted(holding, key=lambda one: not _letters(one.label).startswith(wanted))[:limit]
+
+
 def heard_tags(labels: Iterable[tuple[str, str]], probabilities: FloatArray) -> list[HeardTag]:
     """Every tag, most probable first, from (label, category) of each and `probabilities` (labels,)."""
     tags = [HeardTag(*label, float(p)) for label, p in zip(labels, probabilities, strict=True)]

@@ -8,14 +8,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
-from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from soundkin import __version__
 from soundkin.library import Library
 from soundkin.web import failures
+from soundkin.web.description import STYLE, describe, page_of
+from soundkin.web.door import Door
 from soundkin.web.routes import ask, find, library, login, map, media, playlists, recommend
+from soundkin.web.security import SAFE, Guard
 from soundkin.web.settings import Settings
 from soundkin.web.state import State
 
@@ -46,19 +50,39 @@ def create_app(library: Library, *, settings: Settings | None = None) -> FastAPI
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.soundkin = state
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign] # FastAPI's way to say more in it
     failures.install(app)
     for routes in ROUTES:
         app.include_router(routes.router, prefix=API, responses=failures.ERRORS)
+    app.add_route("/docs", _docs, include_in_schema=False)
+    app.add_route("/docs/style.css", _docs_style, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    app.router.routes.append(Route("/{path:path}", _page, methods=["GET", "HEAD"]))
+    app.router.default = _elsewhere
+    app.add_middleware(Guard, settings=state.settings, sessions=state.part(Door).sessions)
     return app
 
 
-def _page(request: Request) -> Response:
+def _docs(request: Request) -> Response:
+    return HTMLResponse(page_of(request.app.openapi()))
+
+
+def _docs_style(request: Request) -> Response:
+    return Response(STYLE, media_type="text/css")
+
+
+async def _elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
     """The page, for every address that it may show in the browser's bar; it finds out itself what to show."""
-    path = request.path_params["path"]
-    if path.startswith("api/") or "." in path.rpartition("/")[2]:
-        return failures.error_response(404, "not-found", f"there is nothing at /{path[:200]}")
-    return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+    if scope["type"] != "http":
+        await WebSocketClose()(scope, receive, send)
+        return
+    first, _, rest = scope["path"].lstrip("/").partition("/")
+    shown = scope["method"] in SAFE and first not in ("api", "docs", "static")
+    if shown and "." not in (rest or first).rpartition("/")[2]:
+        answer: Response = FileResponse(STATIC / "index.html")
+    else:
+        answer = failures.error_response(404, "not-found", f"there is nothing at {scope['path'][:200]}")
+    await answer(scope, receive, send)
