@@ -24,7 +24,7 @@ PACKAGE = ROOT / "src" / "soundkin"
 LAYERS = """
     errors files fresh tags excerpts audio spectrogram timbre fingerprint modelfile model analysis contentset catalogue
     walk workers progress scan
-    index duplicates modeltags seeds filters shelf reasons candidates recommend journeys playlist answering
+    index songmap duplicates modeltags seeds filters shelf reasons candidates recommend journeys playlist answering
     knownmodels library demo lab web cli __main__
 """.split()
 """Top to bottom: a module, or a package as a whole, imports only itself and what stands before it."""
