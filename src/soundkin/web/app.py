@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import mimetypes
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -60,10 +61,21 @@ def create_app(library: Library, *, settings: Settings | None = None) -> FastAPI
         app.include_router(routes.router, prefix=API, responses=failures.ERRORS)
     app.add_route("/docs", _docs, include_in_schema=False)
     app.add_route("/docs/style.css", _docs_style, include_in_schema=False)
+    app.add_route("/static/vendor/plotly.min.js", _plotly, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.router.default = _elsewhere
     app.add_middleware(Guard, settings=state.settings, sessions=state.part(Door).sessions)
     return app
+
+
+def _plotly(request: Request) -> Response:
+    """The script that draws the map, out of the installed package, which need not be imported for it."""
+    found = importlib.util.find_spec("plotly")
+    if found is None or not found.submodule_search_locations:
+        return failures.error_response(404, "not-found", "the package plotly is not installed, so there is no map")
+    script = Path(found.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
+    # the map's frame has no origin of its own, so this file must be open to any
+    return FileResponse(script, headers={"Cross-Origin-Resource-Policy": "cross-origin"})
 
 
 def _docs(request: Request) -> Response:
