@@ -29,8 +29,9 @@ export function showTags(place, tags) {
       draw();
       place.querySelector(".tags-more button").focus();
     });
+    const hidden = shown.some(([category, group]) => group.length < Math.min(MANY, groups.get(category).length));
     refill(place, shown.map(([category, group]) => el("div", { class: `tags tag-${category}` }, el("h3", {}, S.categories[category] ?? category), el("ul", {}, group.map(bar)))),
-      el("p", { class: "tags-more" }, more));
+      (hidden || all) && el("p", { class: "tags-more" }, more));
   };
   draw();
 }

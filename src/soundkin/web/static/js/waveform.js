@@ -115,7 +115,8 @@ export function soundPanel(track, { playFrom, signal }) {
       wave.redraw();
     },
     setTimeline(timeline) {
-      refill(lanes, timeline.tags.map((tag) => lane(tag, timeline, { duration, playFrom, signal })));
+      const top = Math.max(0.3, ...timeline.tags.flatMap((tag) => tag.probabilities)); // rare tags are never probable: their course is what tells
+      refill(lanes, timeline.tags.map((tag) => lane(tag, timeline, { top, duration, playFrom, signal })));
     },
     reserve(n) {
       refill(lanes, Array.from({ length: n }, () => el("div", { class: "lane", "aria-hidden": "true" }, el("span", { class: "lane-name" }), el("div", { class: "lane-strip" }))));
@@ -130,15 +131,16 @@ function loudest(peaks, from, to) {
 }
 
 /** One tag over time: the taller, the more probable; its name plays where it is strongest. */
-function lane(tag, { window: length, starts }, { duration, playFrom, signal }) {
+function lane(tag, { window: length, starts }, { top, duration, playFrom, signal }) {
   const most = Math.max(...tag.probabilities, 0);
   const best = starts[tag.probabilities.indexOf(most)] ?? 0;
   const strip = picture("strip", (context, width, height) => {
     context.fillStyle = colour(`tag-${["genre", "mood", "era", "instrument", "voice"].includes(tag.category) ? tag.category : "other"}`);
     starts.forEach((start, i) => {
       const [x, wide] = [(start / duration) * width, (length / duration) * width];
-      const tall = Math.max(1, Math.min(1, tag.probabilities[i]) * (height - 2));
-      context.globalAlpha = 0.35 + 0.65 * Math.min(1, tag.probabilities[i]);
+      const share = Math.min(1, tag.probabilities[i] / top);
+      const tall = Math.max(1, share * (height - 2));
+      context.globalAlpha = 0.4 + 0.6 * share;
       context.fillRect(x, height - tall, Math.max(1, wide - 1), tall);
     });
   }, signal);

@@ -12,6 +12,7 @@ import { S } from "../strings.js";
 
 const PER_CATEGORY = 4;
 const CARDS = 12;
+const LOOKED_AT = 120; // newest songs among which the cards are chosen
 
 export async function render({ root, query, signal, title, moveFocus }) {
   title("");
@@ -80,7 +81,7 @@ const tagChips = (tags) =>
 async function start({ found, signal }, asked) {
   if (!found.childElementCount) refill(found, el("div", { class: "cards-wait" }, skeleton(6)));
   const [recent, tags] = await Promise.all([
-    api.get("/tracks", { order: "added", limit: CARDS }, { signal: asked }),
+    api.get("/tracks", { order: "added", limit: LOOKED_AT }, { signal: asked }),
     api.get("/tags", {}, { signal: asked }).catch((error) => {
       if (error.name === "AbortError") throw error;
       return { items: [] }; // a model without tags
@@ -90,14 +91,25 @@ async function start({ found, signal }, asked) {
     refill(found, empty(S.emptyTitle, S.emptyText, el("a", { class: "button primary", href: "/library" }, icon("folder"), S.addMusic)));
     return;
   }
+  const shown = varied(recent.items);
   const picked = foremost(tags.items);
   const cards = el("ul", { class: "cards" });
-  recent.items.forEach((track, i) => cards.append(trackCard(track, { play: () => player.play(recent.items, i), signal })));
+  shown.forEach((track, i) => cards.append(trackCard(track, { play: () => player.play(shown, i), signal })));
   refill(
     found,
     picked.length > 0 && el("section", { class: "find-tags" }, el("h2", {}, S.bySound), tagChips(picked)),
     el("section", {}, el("div", { class: "section-head" }, el("h2", {}, S.recentlyAdded), el("a", { href: "/?all" }, S.showAllSongs)), cards),
   );
+}
+
+/** A few of the newest songs, at first one of each album, so that they differ. */
+function varied(tracks) {
+  const albums = new Set();
+  const fresh = tracks.filter((track) => {
+    const album = `${track.artist}/${track.album}`;
+    return track.has_file && !albums.has(album) && albums.add(album);
+  });
+  return [...fresh, ...tracks.filter((track) => !fresh.includes(track))].slice(0, CARDS);
 }
 
 /** The commonest few tags of each category, so that moods and instruments are not lost behind genres. */
@@ -115,7 +127,7 @@ const head = (heading, page, ...more) =>
   el("div", { class: "section-head" }, el("h2", {}, heading), el("span", { class: "note" }, page.total !== null && S.results(count(page.total))), ...more);
 
 async function search({ found, signal }, q, asked) {
-  const place = el("section", {});
+  const place = el("div", {});
   const page = await growing(place, {
     signal: asked,
     fetchPage: (offset) => api.get("/search", { q, offset, limit: 50 }, { signal: asked }),
@@ -126,7 +138,7 @@ async function search({ found, signal }, q, asked) {
   refill(
     found,
     tags.length > 0 && el("section", { class: "find-tags" }, el("h2", {}, S.sounds), tagChips(tags.slice(0, 12))),
-    page.items.length > 0 && [head(S.songs, page), place],
+    page.items.length > 0 && el("section", {}, head(S.songs, page), place),
     !page.items.length && !tags.length && empty(S.nothingFound(q), S.nothingFoundHint),
   );
   announce(S.results(page.total ?? page.items.length));
@@ -135,12 +147,12 @@ async function search({ found, signal }, q, asked) {
 /** A list of the library's songs, all of them or those with a tag. */
 async function browse({ found, signal }, { heading, only = [], order = "added", none }) {
   refill(found, skeleton(12));
-  const place = el("section", {});
+  const place = el("div", {});
   const page = await growing(place, {
     signal,
     fetchPage: (offset) => api.get("/tracks", { order, only, offset, limit: 100 }, { signal }),
     show: (items, all) => rows(items, all, { signal, label: heading }),
   });
-  refill(found, head(heading, page, el("a", { href: "/" }, S.clearTag)), page.items.length ? place : empty(none));
+  refill(found, el("section", {}, head(heading, page, el("a", { href: "/" }, S.clearTag)), page.items.length ? place : empty(none)));
   announce(S.results(page.total ?? page.items.length));
 }

@@ -13,7 +13,7 @@ import { S } from "../strings.js";
 import { showTags } from "../tagbars.js";
 import { peaksOf, POINTS, soundPanel } from "../waveform.js";
 
-const LANES = 8; // lines that the service's timeline has at most
+const LANES = 6; // tags that are shown over time: the songs like this one should not be far below
 
 export async function render({ root, params, query, signal, title }) {
   const asked = params.token ? askedAbout(params.token) : null;
@@ -46,7 +46,7 @@ async function fillPanel(panel, track, asked, signal) {
   if (track.tags?.length) panel.reserve(LANES);
   await Promise.all([
     quietly(api.get(`/tracks/${track.id}/waveform`, { points: POINTS }, { signal }).then(({ peaks }) => panel.setPeaks(peaks))),
-    api.get(`/tracks/${track.id}/timeline`, {}, { signal }).then((timeline) => panel.setTimeline(timeline)).catch(() => !signal.aborted && panel.reserve(0)),
+    api.get(`/tracks/${track.id}/timeline`, {}, { signal }).then((timeline) => panel.setTimeline({ ...timeline, tags: timeline.tags.slice(0, LANES) })).catch(() => !signal.aborted && panel.reserve(0)),
   ]);
 }
 
@@ -83,8 +83,8 @@ function head(track, asked, signal) {
       track.partial && el("p", { class: "form-problem" }, icon("warning"), S.partial(track.partial)),
       el("div", { class: "song-actions" },
         play,
-        !asked && el("button", { type: "button", class: "button", on: { click: () => radioFrom(track) } }, icon("radio"), S.radioFromHere),
-        !asked && el("button", { type: "button", class: "button", "aria-haspopup": "dialog", on: { click: () => pathTo(track) } }, icon("path"), S.pathTo),
-        !asked && el("button", { type: "button", class: "button", "aria-haspopup": "dialog", on: { click: () => addToPlaylist([track]) } }, icon("add"), S.addToPlaylist),
+        !asked && el("button", { type: "button", class: "button", on: { click: () => radioFrom(track) } }, icon("radio"), el("span", {}, S.radioFromHere)),
+        !asked && el("button", { type: "button", class: "button", "aria-haspopup": "dialog", on: { click: () => pathTo(track) } }, icon("path"), el("span", {}, S.pathTo)),
+        !asked && el("button", { type: "button", class: "button", "aria-haspopup": "dialog", on: { click: () => addToPlaylist([track]) } }, icon("add"), el("span", {}, S.addToPlaylist)),
         more)));
 }
