@@ -19,6 +19,7 @@ from soundkin.errors import (
     LibraryFullError,
     LibraryReadOnlyError,
     ModelError,
+    NothingFitsError,
     PlaylistChangedError,
     PlaylistError,
     SeedError,
@@ -34,6 +35,7 @@ _log = logging.getLogger(__name__)
 STATUS: dict[type[SoundkinError], tuple[int, str]] = {
     SeedError: (404, "not-found"),
     EmptyLibraryError: (409, "empty-library"),
+    NothingFitsError: (409, "nothing-fits"),
     InputError: (400, "bad-input"),
     VanishedError: (404, "vanished"),
     UnreadableError: (403, "unreadable"),

@@ -153,7 +153,10 @@ class TrackDetail(TrackItem):
 
 # --- recommendations ---------------------------------------------------------------------------------------------
 
-SeedName = Annotated[TrackId | Annotated[str, Field(pattern=r"^ask:[A-Za-z0-9_-]{1,64}$")], Field(union_mode="smart")]
+SeedName = Annotated[
+    Annotated[int, Field(strict=True, ge=1, le=LARGEST)] | Annotated[str, Field(pattern=r"^ask:[A-Za-z0-9_-]{1,64}$")],
+    Field(union_mode="smart"),
+]
 """A track's id, or the token of a file that was asked about."""
 FilterText = Annotated[str, Field(min_length=1, max_length=300)]
 
