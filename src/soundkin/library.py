@@ -102,6 +102,8 @@ class Library:
         time_limit: float = 120.0,
         retry_failed: bool = False,
         on_progress: Callable[[ScanProgress], None] | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        niceness: int = 0,
     ) -> ScanReport:
         """Bring the library up to date with the music in `folders`; see `soundkin.scan.scan`."""
         from soundkin.scan import scan
@@ -116,8 +118,11 @@ class Library:
             time_limit=time_limit,
             retry_failed=retry_failed,
             on_progress=on_progress,
+            stop=stop,
+            niceness=niceness,
         )
-        self.refresh()  # what it reads is kept beside the library, so that the first answer need not make it
+        if not report.stopped:
+            self.refresh()  # what it reads is kept beside the library, so that the first answer need not make it
         return report
 
     def refresh(self) -> None:

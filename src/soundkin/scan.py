@@ -88,6 +88,8 @@ class ScanReport:
     empty_folders: tuple[Path, ...]
     """Folders asked for in which no audio file was found: a disk that is not mounted?"""
     seconds: float
+    stopped: bool = False
+    """It ended early because it was told to: what is stored is whole, but not all."""
 
     @property
     def in_library(self) -> int:
@@ -105,6 +107,8 @@ def scan(
     time_limit: float = TIME_LIMIT,
     retry_failed: bool = False,
     on_progress: Callable[[ScanProgress], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    niceness: int = 0,
 ) -> ScanReport:
     """Bring `catalogue` up to date with the audio files in `folders` (folders or single files).
 
@@ -113,7 +117,9 @@ def scan(
     the program has, or with `retry_failed`. After what is new, the model hears the whole library's tracks that only
     other models have heard; their vectors stay. `workers` is the number of processes (default: one a core); with 0
     everything runs in this one, where a decoder that hangs or crashes takes the scan with it. `time_limit` is the
-    seconds one track may take. `on_progress` is called about ten times a second at most, and at both ends.
+    seconds one track may take. `on_progress` is called about ten times a second at most, and at both ends. `stop` is
+    asked a few times a second; once it says yes, the scan ends with what it has, and the next one goes on from there.
+    Workers step back by `niceness` (0 to 19) for other processes, where the system knows that.
 
     A file that cannot be analysed is a failure in the report, and a folder that was scanned before and is gone counts
     as empty. Raises InputError for any other folder that does not exist, ModelError for a model that cannot be loaded,
@@ -134,15 +140,21 @@ def scan(
     found = walk(places) if places or not gone else ()
     model = load_model(model_name_or_path)
     catalogue.register_model(model)
-    work = _Scan(catalogue, model, retry_failed=retry_failed, on_progress=on_progress)
-    with tempfile.SpooledTemporaryFile(1 << 20, mode="w+", encoding="ascii") as plan:
-        work.look(found, places, plan, gone=gone)
-        with _space_for_plan():
-            plan.seek(0)
-        listener = (analyse, load_model, model_name_or_path, excerpts)
-        work.listen((_Task(Path(path), *rest) for path, *rest in map(json.loads, plan)), listener, count, time_limit)
-    work.listen_again(listener, count, time_limit)
+    work = _Scan(catalogue, model, retry_failed=retry_failed, on_progress=on_progress, stop=stop)
+    listener = (analyse, load_model, model_name_or_path, excerpts, niceness if count else 0)
+    with contextlib.suppress(_StoppedError):
+        with tempfile.SpooledTemporaryFile(1 << 20, mode="w+", encoding="ascii") as plan:
+            work.look(found, places, plan, gone=gone)
+            with _space_for_plan():
+                plan.seek(0)
+            tasks = (_Task(Path(path), *rest) for path, *rest in map(json.loads, plan))
+            work.listen(tasks, listener, count, time_limit)
+        work.listen_again(listener, count, time_limit)
     return work.report()
+
+
+class _StoppedError(Exception):
+    """The scan was told to stop."""
 
 
 class _Task(NamedTuple):
@@ -163,11 +175,14 @@ class _Scan:
         *,
         retry_failed: bool,
         on_progress: Callable[[ScanProgress], None] | None,
+        stop: Callable[[], bool],
     ) -> None:
         self._catalogue = catalogue
         self._model = model
         self._heard = catalogue.contents_with_vector(model.id)
         self._retry_failed = retry_failed
+        self._stop = stop
+        self._stopped = False
         self._started = time.monotonic()
         self._counts: Counter[str] = Counter()
         self._gone: list[int] = []
@@ -180,6 +195,12 @@ class _Scan:
         self._meanwhile = _Meanwhile(catalogue)
         self._progress = ProgressMeter(on_progress)
 
+    def _go_on(self) -> None:
+        """Raise _StoppedError if the scan was told to stop."""
+        if self._stopped or self._stop():
+            self._stopped = True
+            raise _StoppedError
+
     # --- looking ---
 
     def look(self, found: Iterable[Folder], places: list[Path], plan: IO[str], *, gone: list[Path]) -> None:
@@ -189,6 +210,7 @@ class _Scan:
         silent = {root: os.path.realpath(root) for root in roots}
         self._progress.begin("looking", 0)
         for folder in found:
+            self._go_on()  # before anything counts as gone that was only not looked at
             not_seen.discard(folder.path)
             if folder.files:
                 place = Path(os.path.realpath(folder.path)) if silent else folder.path
@@ -279,16 +301,24 @@ class _Scan:
 
     def _listen(self, tasks: Iterator[_Task], listener: tuple[object, ...], workers: int, time_limit: float) -> None:
         results = run_in_workers(
-            _hear, tasks, workers=workers, time_limit=time_limit, setup=_make_listener, setup_args=listener
+            _hear,
+            tasks,
+            workers=workers,
+            time_limit=time_limit,
+            setup=_make_listener,
+            setup_args=listener,
+            stop=self._stop,
         )
         with contextlib.closing(results):  # whatever happens here, the workers end at once
             for task, result in results:
                 if self._store(task, _as_error(task.path, result) if isinstance(result, Lost) else result):
                     self._progress.tell(1, current=task.path, failures=len(self._failures))
+        self._go_on()
 
     def _not_done_meanwhile(self, tasks: Iterator[_Task]) -> Iterator[_Task]:
         """Leave out what another scan of the same library has dealt with since we looked."""
         for task in tasks:
+            self._go_on()
             past = self._meanwhile.known(task.path)
             if past and self._failed_before(past, task):
                 self._note_old_failure(task.path, past)
@@ -304,6 +334,7 @@ class _Scan:
         roots = self._catalogue.folders()
         in_work: deque[str] = deque(maxlen=2 * MOST_WORKERS)
         for track in self._catalogue.iterate_unheard(self._model.id):
+            self._go_on()
             # a copy is being heard, or it or another scan has brought the vector since that page was read
             if track.content_id in in_work or self._catalogue.vector(track.track_id, self._model.id) is not None:
                 continue
@@ -370,6 +401,7 @@ class _Scan:
             unreadable_folders=tuple(self._unreadable),
             empty_folders=tuple(self._empty),
             seconds=time.monotonic() - self._started,
+            stopped=self._stopped,
         )
 
 
@@ -433,8 +465,11 @@ def _make_listener(
     load_model: Callable[[str | Path], Model],
     model_name_or_path: str | Path,
     excerpts: ExcerptPlan | None,
+    niceness: int,
     heard: Container[str],
 ) -> Callable[[Path], Analysis]:
+    if niceness and hasattr(os, "nice"):
+        os.nice(niceness)
     return functools.partial(analyse, model=load_model(model_name_or_path), excerpts=excerpts, known=heard)
 
 

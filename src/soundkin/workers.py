@@ -33,6 +33,7 @@ Result = TypeVar("Result")
 MOST_WORKERS = 60  # Windows waits for at most 63 pipes at once
 _START_LIMIT = 300.0  # s a worker may take to start and set itself up
 _STOP_LIMIT = 1.5  # s to wait for killed workers: one that waits for a dead disk only goes when the disk answers
+_GLANCE = 0.2  # s between two looks at whether to stop
 _FALSE_STARTS = 3  # workers in a row that may die before they are ready
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -54,6 +55,7 @@ def run_in_workers(
     time_limit: float,
     setup: Callable[..., Context],
     setup_args: tuple[Any, ...] = (),
+    stop: Callable[[], bool] | None = None,
 ) -> Generator[tuple[Task, Result | Lost], None, None]:
     """Yield (task, `function(context, task)`) as tasks end, in no fixed order.
 
@@ -63,13 +65,15 @@ def run_in_workers(
     runs longer than `time_limit` seconds yields a Lost, and the worker is replaced. Close the generator
     (`contextlib.closing`) to kill the workers at once; they also end by themselves when this process is killed.
 
+    `stop` is asked a few times a second; once it says yes, the workers are killed and nothing more comes.
+
     With `workers` 0 everything happens in this process, without protection and without a time limit.
 
     Raises SoundkinError when workers cannot start or set themselves up, and whatever `tasks` raises.
     """
     if workers == 0:
-        return _run_here(function, tasks, setup, setup_args)
-    team: _Team[Task, Result] = _Team((function, setup, setup_args), min(workers, MOST_WORKERS), time_limit)
+        return _run_here(function, tasks, setup, setup_args, stop)
+    team: _Team[Task, Result] = _Team((function, setup, setup_args), min(workers, MOST_WORKERS), time_limit, stop)
     return team.run(iter(tasks))
 
 
@@ -86,9 +90,12 @@ def _run_here(
     tasks: Iterable[Task],
     setup: Callable[..., Context],
     setup_args: tuple[Any, ...],
+    stop: Callable[[], bool] | None,
 ) -> Generator[tuple[Task, Result | Lost], None, None]:
     context: Context | None = None
     for task in tasks:
+        if stop is not None and stop():
+            return
         if context is None:  # like a worker, made only when there is something to do
             context = setup(*setup_args)
         result: Result | Lost
@@ -116,17 +123,18 @@ class _Worker(Generic[Task]):
 
 
 class _Team(Generic[Task, Result]):
-    def __init__(self, orders: tuple[Any, ...], size: int, time_limit: float) -> None:
+    def __init__(self, orders: tuple[Any, ...], size: int, time_limit: float, stop: Callable[[], bool] | None) -> None:
         self._orders = orders  # function, setup, setup_args
         self._size = size
         self._time_limit = time_limit
+        self._stop = stop
         self._members: dict[Any, _Worker[Task]] = {}  # by their pipe
         self._false_starts = _FALSE_STARTS  # none of them is forgiven before one worker has started well
 
     def run(self, tasks: Iterator[Task]) -> Generator[tuple[Task, Result | Lost], None, None]:
         waiting: deque[Task] = deque()
         try:
-            while True:
+            while self._stop is None or not self._stop():
                 while len(waiting) < self._size and (task := next(tasks, None)) is not None:
                     waiting.append(task)
                 if not waiting and not any(worker.task is not None for worker in self._members.values()):
@@ -165,7 +173,8 @@ class _Team(Generic[Task, Result]):
         ended: list[tuple[Task, Result | Lost]] = []
         now = time.monotonic()
         soonest = min((worker.deadline for worker in self._members.values() if worker.due), default=now)
-        readable: list[Any] = wait(list(self._members), timeout=max(0.0, soonest - now))
+        patience = soonest - now if self._stop is None else min(soonest - now, _GLANCE)
+        readable: list[Any] = wait(list(self._members), timeout=max(0.0, patience))
         for pipe in readable:
             worker = self._members[pipe]
             try:
