@@ -131,16 +131,16 @@ class AnalysisWish:
 
 @dataclass(frozen=True, slots=True)
 class ReadyWish:
-    """Nothing but that a worker is ready, with its model."""
+    """Nothing but that a worker is ready, with its model if it is one that listens."""
 
-    source: str
+    source: str | None
     model_id: str
 
     def kept(self, cache: MediaCache) -> bool | None:
         return None
 
     def make(self, desk: Desk) -> bool:
-        return bool(desk.model(self.source, self.model_id))
+        return self.source is None or bool(desk.model(self.source, self.model_id))
 
 
 def media_folder(library: Path) -> Path:
@@ -169,6 +169,10 @@ class Media:
         self._listening: Standby[Wish[Any], Any] = Standby(
             _grant, time_limit=time_limit, setup=_sit_down, setup_args=args
         )
+
+    def warm(self) -> None:
+        """Start the process that makes pictures, which are the first to be wanted."""
+        self._quick.ask(ReadyWish(None, ""))
 
     def make(self, wish: Wish[Result]) -> Future[Result | SoundkinError]:
         """What the wish comes to, made in a worker; an error of soundkin's is a result. See `Standby.ask`."""

@@ -20,17 +20,20 @@ _MOST_BROKEN = 200  # packets in a row that do not decode: what follows is not m
 
 
 def transcode(path: Path, file: IO[bytes], *, start: float = 0.0) -> Generator[bytes, None, None]:
-    """`file`, which is that of `path`, from `start` seconds on as stereo MP3, chunk by chunk; it is closed at the end.
+    """`file`, which is that of `path`, from `start` seconds on as MP3, mono or stereo, chunk by chunk.
 
-    Nothing is done before the first chunk is asked for, nor ahead of what is asked for. Packets that do not decode are
-    passed over. Raises AudioError for what cannot be opened; beyond the end of the track there are no chunks.
+    It is closed at the end. Nothing is done before the first chunk is asked for, nor ahead of what is asked for.
+    Packets that do not decode are passed over. Raises AudioError for what cannot be opened; beyond the end of the
+    track there are no chunks.
     """
     with file, audio_errors(path), open_container(path, file) as container:
         stream = audio_stream(path, container)
         sr = stream.codec_context.sample_rate
         encoder: Any = av.CodecContext.create("libmp3lame", "w")
         encoder.sample_rate = sr if sr in _RATES else _RATES[0]
-        encoder.layout, encoder.format, encoder.bit_rate = "stereo", "fltp", BIT_RATE
+        # one channel made two would be 3 dB softer
+        encoder.layout = "mono" if stream.codec_context.layout.nb_channels == 1 else "stereo"
+        encoder.format, encoder.bit_rate = "fltp", BIT_RATE
         encoder.options = {"compression_level": "7"}  # a third less work than LAME's own choice; none hears it
         ready, size, enough = [], 0, _FIRST
         for packet in _encoded(encoder, _frames(container, stream, start)):
@@ -83,7 +86,7 @@ def _encoded(encoder: Any, frames: Iterator[Any]) -> Iterator[bytes]:
         frame.pts = None  # a gap in the times must not become a gap in the sound, nor an error
         form = (frame.format.name, frame.layout.nb_channels, frame.sample_rate)
         if form != like:  # or files were joined, and it goes on in another form
-            resampler, like = av.AudioResampler("fltp", "stereo", encoder.sample_rate), form
+            resampler, like = av.AudioResampler("fltp", encoder.layout, encoder.sample_rate), form
         assert resampler is not None
         for even in resampler.resample(frame):
             even.pts = None

@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from soundkin.errors import InputError
+from soundkin.web.granting import media_of
 from soundkin.web.settings import Settings
 from soundkin.web.state import State
 
@@ -92,6 +93,7 @@ class _Server(uvicorn.Server):
         """Read what the first answers need, before somebody waits for it."""
         library = self._state.library
         try:
+            media_of(self._state).warm()
             library.shelf()
             library.tag_counts()
         except Exception:  # whoever asks is told

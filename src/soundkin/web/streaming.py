@@ -27,6 +27,10 @@ _MAKERS: RunVar[CapacityLimiter] = RunVar("makers")
 _THREADS = {_READERS: 16, _MAKERS: 2}
 
 
+MADE = {"accept-ranges": "none", "cache-control": "no-store"}
+"""Headers of what is made while it is sent."""
+
+
 class Unsatisfiable(Exception):
     """A range that begins beyond the end."""
 
@@ -112,14 +116,11 @@ class MadeAnswer(Response):
     def __init__(self, first: bytes, rest: Generator[bytes, None, None], *, media_type: str) -> None:
         self._first, self._rest = first, rest
         self.status_code, self.media_type, self.background = 200, media_type, None
-        self.init_headers({"accept-ranges": "none", "cache-control": "no-store"})
+        self.init_headers(MADE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            if scope["method"] == "HEAD":
-                await _send_head(send, 200, self)
-            else:
-                await while_there(receive, lambda: self._send(send))
+            await while_there(receive, lambda: self._send(send))
         finally:
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(self._rest.close, limiter=_limiter(_MAKERS))

@@ -17,13 +17,13 @@ from starlette.requests import ClientDisconnect
 
 from soundkin.tags import read_tags
 from soundkin.web.failures import Refusal
+from soundkin.web.settings import MEGABYTE
 
 MOST = 4
 """Files that are looked at at the same time."""
 _BUFFER = 1 << 20  # bytes written at a time
 _SILENCE = 30.0  # s without a byte after which nobody is sending any more
 _LONGEST = 900.0  # s that a whole upload may take
-_DRAIN = 1.0  # s of listening on to what is too large, so that the client reads why before it is cut off
 
 
 class Uploads:
@@ -48,14 +48,11 @@ class Uploads:
             self._places.release()
 
 
-async def receive(chunks: AsyncIterator[bytes], path: Path, *, limit: int, promised: str | None) -> None:
-    """Write what is sent to `path`; `promised` is the Content-Length, if there is one.
+async def receive(chunks: AsyncIterator[bytes], path: Path, *, limit: int) -> None:
+    """Write what is sent to `path`.
 
     Raises Refusal for more than `limit` bytes, for a disk that is full, and for a client that stops sending.
     """
-    if promised is not None and promised.isascii() and promised.isdigit() and int(promised[:18]) > limit:
-        await _drain(chunks)
-        raise _too_large(limit)
     size, buffer = 0, bytearray()
     with _told_plainly(), path.open("xb", buffering=0) as file:
         try:
@@ -63,7 +60,8 @@ async def receive(chunks: AsyncIterator[bytes], path: Path, *, limit: int, promi
                 async for chunk in _in_time(chunks):
                     size += len(chunk)
                     if size > limit:
-                        break
+                        rule = f"a file may have {limit / MEGABYTE:,.0f} MB at most to be asked about"
+                        raise Refusal(413, "too-large", rule)
                     buffer += chunk
                     if len(buffer) >= _BUFFER:
                         await to_thread.run_sync(file.write, bytes(buffer))
@@ -73,9 +71,6 @@ async def receive(chunks: AsyncIterator[bytes], path: Path, *, limit: int, promi
             raise Refusal(408, "too-slow", f"the upload was given up after {rule}") from error
         except ClientDisconnect as error:
             raise Refusal(499, "gone", "the upload was broken off") from error
-        if size > limit:
-            await _drain(chunks)
-            raise _too_large(limit)
         await to_thread.run_sync(file.write, bytes(buffer))
 
 
@@ -94,17 +89,6 @@ async def _in_time(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             except StopAsyncIteration:
                 return
         yield chunk
-
-
-async def _drain(chunks: AsyncIterator[bytes]) -> None:
-    with contextlib.suppress(TimeoutError, ClientDisconnect):
-        async with asyncio.timeout(_DRAIN):
-            async for _ in chunks:
-                pass
-
-
-def _too_large(limit: int) -> Refusal:
-    return Refusal(413, "too-large", f"a file may have {limit / 1e6:.0f} MB at most to be asked about")
 
 
 @contextlib.contextmanager

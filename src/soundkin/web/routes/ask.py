@@ -40,12 +40,7 @@ async def ask(
     with uploads.place() as folder:
         path = folder / "upload"
         media.make(ReadyWish(model.source, model.id))  # the worker starts while the file still comes in
-        await receive(
-            request.stream(),
-            path,
-            limit=state.settings.max_upload,
-            promised=request.headers.get("content-length"),
-        )
+        await receive(request.stream(), path, limit=state.settings.max_upload)
         analysis = await granted(request, media, AnalysisWish(path, model.source, model.id))
     seed = seed_outside(analysis)
     # the name that it was sent under, at a place that is no more: nothing can be read from there by mistake

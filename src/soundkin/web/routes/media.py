@@ -18,7 +18,7 @@ from soundkin.web.failures import Refusal
 from soundkin.web.granting import granted, media_of
 from soundkin.web.schemas import LARGEST, TimelineAnswer, TimelineTag, WaveformAnswer
 from soundkin.web.state import State, StateOf
-from soundkin.web.streaming import FileAnswer, MadeAnswer
+from soundkin.web.streaming import MADE, FileAnswer, MadeAnswer
 
 router = APIRouter(tags=["media"])
 
@@ -123,7 +123,9 @@ def _as_mp3(track: Track, file: BinaryIO, start: float, *, head: bool) -> Respon
         raise Refusal(
             400, "bad-input", f"start must be before the end of the track, {track.duration:.1f} s, not {start}"
         )
+    if head:
+        file.close()
+        return Response(media_type="audio/mpeg", headers=MADE)
     chunks = transcode(track.path, file, start=start)
     # the first chunk shows whether there is anything to hear, while an error can still be told
-    first = b"" if head else next(chunks, b"")
-    return MadeAnswer(first, chunks, media_type="audio/mpeg")
+    return MadeAnswer(next(chunks, b""), chunks, media_type="audio/mpeg")
