@@ -24,8 +24,8 @@ PACKAGE = ROOT / "src" / "soundkin"
 LAYERS = """
     errors files fresh tags excerpts audio spectrogram timbre fingerprint modelfile model analysis contentset catalogue
     walk workers progress scan
-    index songmap duplicates modeltags seeds filters shelf reasons candidates recommend journeys playlist answering
-    knownmodels library demo lab web cli __main__
+    index songmap duplicates modeltags mappoints seeds filters shelf reasons candidates recommend journeys playlist
+    answering knownmodels library demo lab web cli __main__
 """.split()
 """Top to bottom: a module, or a package as a whole, imports only itself and what stands before it."""
 

@@ -25,9 +25,11 @@ import numpy as np
 from soundkin import filters, journeys, recommend
 from soundkin.answering import Answering, choose_model
 from soundkin.catalogue import Catalogue, Track
+from soundkin.catalogue.songmaps import MapOutline
 from soundkin.errors import EmptyLibraryError, InputError
 from soundkin.fresh import Fresh
 from soundkin.index import Index, cache_path
+from soundkin.mappoints import MapPoints, points_of
 from soundkin.model import DEFAULT_MODEL, Model
 from soundkin.modeltags import TagCount, heard_tags, tags_path
 from soundkin.recommend import Recommendation
@@ -55,6 +57,7 @@ class Library:
         self._answering = Fresh[Answering]()
         self._index = Fresh[Index]()
         self._shelf = Fresh[Shelf]()
+        self._points = Fresh[MapPoints | None]()
         if model is not None:
             self._choose(patience=0)
 
@@ -272,6 +275,28 @@ class Library:
         if np.isnan(probabilities).any():
             return []
         return heard_tags(((tag.label, tag.category) for tag in model.tags), probabilities)
+
+    def map_outline(self) -> MapOutline | None:
+        """Which state of the library the model's map shows; None where there is no map, see `soundkin.songmap`."""
+        return self.catalogue.song_maps.outline(self.model.id)
+
+    def map_points(self) -> MapPoints | None:
+        """What the map of the model is drawn from; None where there is no map."""
+        model = self.model
+        made = self.catalogue.song_maps.outline(model.id)
+
+        def read() -> MapPoints | None:
+            kept = self.catalogue.song_maps.get(model.id)
+            return None if kept is None else points_of(self.catalogue, kept, self._index_of(model), model.tags)
+
+        if made is None:
+            return None
+
+        def shows_it(kept: MapPoints | None) -> bool:
+            return kept is not None and (kept.model_id, kept.generation) == (model.id, made.generation)
+
+        state = (model.id, made.generation, self.catalogue.generation())
+        return self._points.get(state, read, patience=self.patience, usable=shows_it)
 
     def tags(self, seed: SeedLike) -> list[HeardTag]:
         """Every tag that the model tells of a song, most probable first; `modeltags.telling` picks.

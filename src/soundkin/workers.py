@@ -163,7 +163,7 @@ class _Team(Generic[Task, Result]):
         context = multiprocessing.get_context("spawn")
         pipe, its_end = context.Pipe()
         process = context.Process(target=_work, args=(its_end, *self._orders), name="soundkin worker", daemon=True)
-        with _inherited():
+        with inherited():
             process.start()
             self._members[pipe] = _Worker(process, time.monotonic() + _START_LIMIT)
         its_end.close()  # or the pipe would stay open when the worker dies
@@ -224,7 +224,7 @@ class _Team(Generic[Task, Result]):
 
 
 @contextlib.contextmanager
-def _inherited() -> Iterator[None]:
+def inherited() -> Iterator[None]:
     """What a worker must be born with, because it is too late once it runs: one thread, deaf to Ctrl-C."""
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     if os.name == "posix":
@@ -261,7 +261,7 @@ def _work(
     setup_args: tuple[Any, ...],
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides what it means
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError, OSError):  # the parent has gone, or has closed the pipe
         try:
             context = setup(*setup_args)
@@ -277,7 +277,7 @@ def _work(
                 pipe.send(("raised", _describe(error)))
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End this process when the parent is gone, even in the middle of a task."""
     parent = multiprocessing.parent_process()
     if parent is not None:

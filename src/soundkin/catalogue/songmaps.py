@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from soundkin.catalogue.schema import models, song_maps
 from soundkin.errors import UnknownNameError
@@ -34,6 +35,14 @@ class SongMap:
         return len(self.track_ids)
 
 
+class MapOutline(NamedTuple):
+    """What there is to say of a map without reading it."""
+
+    generation: int
+    """State of the library that it shows."""
+    tracks: int
+
+
 class SongMaps:
     """The maps of an open library; each method is one transaction. `Catalogue.song_maps` has it."""
 
@@ -50,11 +59,13 @@ class SongMaps:
         positions = np.frombuffer(row.positions, "<f4").astype(np.float32).reshape(-1, 2)
         return SongMap(model_id, row.generation, row.digest, ids, positions)
 
-    def generation(self, model_id: str) -> int | None:
-        """State of the library that the map of that model shows; None where there is none."""
+    def outline(self, model_id: str) -> MapOutline | None:
+        """What there is to say of the map of that model without reading it; None where there is none."""
+        m = song_maps.c
         with self._read() as connection:
-            kept: int | None = connection.scalar(select(song_maps.c.generation).where(song_maps.c.model_id == model_id))
-            return kept
+            asked = select(m.generation, func.length(m.track_ids) / 8).where(m.model_id == model_id)
+            row = connection.execute(asked).first()
+        return None if row is None else MapOutline(int(row[0]), int(row[1]))
 
     def put(self, song_map: SongMap) -> None:
         """Keep a map in place of the model's old one. Raises UnknownNameError for a model that is not registered."""
