@@ -17,7 +17,7 @@ export function match(similarity) {
   const level = el("span", { class: "match-bar", "aria-hidden": "true" });
   level.style.setProperty("--share", String(Math.max(0, Math.min(1, similarity))));
   return el("span", { class: "match" }, level, el("span", { class: "match-value", title: S.similarity(percent(similarity)) },
-    el("span", { class: "unseen" }, S.similarity("")), similarity.toFixed(2).replace(/^0/, "")));
+    el("span", { class: "unseen" }, S.similarity("")), percent(similarity)));
 }
 
 /** Why: the words, and the passages that are alike, which play one after the other. */

@@ -197,8 +197,8 @@ async function drawn(place, head, signal) {
   themeChanged.addEventListener("change", paint, { signal });
   player.addEventListener("track", () => tell({ type: "mark", index: rowOf.get(player.track?.id) ?? -1 }), { signal });
 
-  const either = (label, options, current, pick) => {
-    const group = el("div", { class: "either", role: "group", "aria-label": label }, el("span", { class: "note" }, label));
+  const either = (label, options, current, pick, { named = true } = {}) => {
+    const group = el("div", { class: "either", role: "group", "aria-label": label }, named && el("span", { class: "note" }, label));
     for (const [value, text] of options) {
       group.append(el("button", { type: "button", class: "chip", "aria-pressed": String(value === current), on: { click: (event) => {
         for (const button of group.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button === event.currentTarget));
@@ -207,14 +207,14 @@ async function drawn(place, head, signal) {
     }
     return group;
   };
-  const tools = el("div", { class: "map-tools" },
-    legend.tags.length > 0 && legend.genres.length > 0 && either(S.mapColour, [["tag", S.byTag], ["genre", S.byGenre]], by, (value) => ((by = value), paint())),
-    either(S.mapMode, [["pan", S.modePan], ["lasso", S.modeLasso]], "pan", (value) => tell({ type: "mode", mode: value })),
-    el("div", { class: "either" },
-      iconButton("add", S.zoomIn, () => tell({ type: "zoom", by: 0.6 })),
-      iconButton("minus", S.zoomOut, () => tell({ type: "zoom", by: 1 / 0.6 })),
-      iconButton("refresh", S.zoomReset, () => tell({ type: "zoom", by: 0 }))));
   head.querySelector(".map-tools")?.remove();
-  head.append(tools);
-  refill(place, el("div", { class: "map-box" }, frame, tip, chosen), key, el("p", { class: "unseen" }, S.mapKeyboard));
+  if (legend.tags.length && legend.genres.length) {
+    head.append(el("div", { class: "map-tools" }, either(S.mapColour, [["tag", S.byTag], ["genre", S.byGenre]], by, (value) => ((by = value), paint()))));
+  }
+  const drag = el("div", { class: "map-over left" }, either(S.mapMode, [["pan", S.modePan], ["lasso", S.modeLasso]], "pan", (value) => tell({ type: "mode", mode: value }), { named: false }));
+  const zoom = el("div", { class: "map-over right" },
+    iconButton("add", S.zoomIn, () => tell({ type: "zoom", by: 0.6 })),
+    iconButton("minus", S.zoomOut, () => tell({ type: "zoom", by: 1 / 0.6 })),
+    iconButton("refresh", S.zoomReset, () => tell({ type: "zoom", by: 0 })));
+  refill(place, el("div", { class: "map-box" }, frame, drag, zoom, tip, chosen), key, el("p", { class: "unseen" }, S.mapKeyboard));
 }
