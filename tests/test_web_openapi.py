@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import warnings
 from collections import Counter
@@ -11,7 +12,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
@@ -124,6 +125,7 @@ def test_the_page_of_it_is_whole_and_needs_nothing_from_elsewhere(client: TestCl
 # --- whatever is asked, it answers -----------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(900)  # hundreds of questions, and a busy machine is no failure
 def test_no_question_makes_it_fail(client: TestClient, document: dict) -> None:  # type: ignore[type-arg]
     # its own pytest plugin does not know the newest pytest, so its questions are asked by hand
     schema = schemathesis.openapi.from_dict(document)
@@ -149,6 +151,7 @@ def ask(client: TestClient, questions: SearchStrategy[Any], asked: Counter[str])
         database=None,
     )
     def put(question: Any) -> None:
+        assume(not would_scan(question))
         response = client.request(**sent(question))
         told = f"{question.method} {response.url}: {response.text[:500]}"
         assert response.status_code < 500, told
@@ -157,6 +160,13 @@ def ask(client: TestClient, questions: SearchStrategy[Any], asked: Counter[str])
         asked[str(response.status_code)] += 1
 
     put()
+
+
+def would_scan(question: Any) -> bool:
+    """Did chance name a folder of this computer?"""
+    wanted = question.body.get("folders") if isinstance(question.body, dict) else None
+    named = [one for one in wanted if isinstance(one, str) and "\0" not in one] if isinstance(wanted, list) else []
+    return any(os.path.isdir(one) for one in named)  # noqa: PTH112 - Path.is_dir raises for names that are too long
 
 
 def sent(question: Any) -> dict[str, Any]:
