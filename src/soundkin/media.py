@@ -6,7 +6,6 @@ makes it, in a worker process of `Media`. Wishes travel there by pipe, and so do
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 from concurrent.futures import Future
@@ -27,7 +26,6 @@ Result = TypeVar("Result", covariant=True)
 
 TIME_LIMIT = 60.0
 """Seconds that a picture, a wave or tags over time may take."""
-_NICE = 5  # workers give way to the process that answers everybody
 
 
 class Desk:
@@ -176,9 +174,9 @@ class Media:
 
     def make(self, wish: Wish[Result]) -> Future[Result | SoundkinError]:
         """What the wish comes to, made in a worker; an error of soundkin's is a result. See `Standby.ask`."""
-        urgent = isinstance(wish, AnalysisWish | ReadyWish)
-        heard = urgent or isinstance(wish, TimelineWish)
-        return (self._listening if heard else self._quick).ask(wish, urgent=urgent)
+        worker = self._quick if isinstance(wish, CoverWish | WaveformWish) else self._listening
+        # of many covers those asked for last are on the screen; somebody waits for an analysis and looks on
+        return worker.ask(wish, urgent=not isinstance(wish, WaveformWish | TimelineWish))
 
     def close(self) -> None:
         """Grant nothing more."""
@@ -187,9 +185,6 @@ class Media:
 
 
 def _sit_down(folder: Path, limit: int) -> Desk:
-    if hasattr(os, "nice"):
-        with contextlib.suppress(OSError):
-            os.nice(_NICE)
     return Desk(MediaCache(folder, limit=limit))
 
 
