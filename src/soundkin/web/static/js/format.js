@@ -4,11 +4,11 @@ import { S } from "./strings.js";
 
 /** Seconds as m:ss or h:mm:ss. */
 export function clock(seconds) {
-  if (!Number.isFinite(seconds)) return "–:––";
-  const whole = Math.max(0, Math.floor(seconds + 1e-6));
-  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  const two = (n) => String(n).padStart(2, "0");
-  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+    if (!Number.isFinite(seconds)) return "–:––";
+    const whole = Math.max(0, Math.floor(seconds + 1e-6));
+    const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+    const two = (n) => String(n).padStart(2, "0");
+    return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
 const counts = new Intl.NumberFormat("en-GB");
@@ -19,26 +19,26 @@ export const percent = (share) => `${Math.round(100 * share)} %`;
 
 /** Hours and minutes of a long time: "3 h 20 min". */
 export function hours(seconds) {
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 60) return S.minutes(minutes);
-  return S.hoursMinutes(Math.floor(minutes / 60), minutes % 60);
+    const minutes = Math.round(seconds / 60);
+    if (minutes < 60) return S.minutes(minutes);
+    return S.hoursMinutes(Math.floor(minutes / 60), minutes % 60);
 }
 
 /** Bytes as "4.2 MB". */
 export function bytes(n) {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let power = 0;
-  for (; n >= 1000 && power < units.length - 1; power += 1) n /= 1000;
-  return `${power && n < 100 ? n.toFixed(1) : Math.round(n)} ${units[power]}`;
+    const units = ["B", "kB", "MB", "GB", "TB"];
+    let power = 0;
+    for (; n >= 1000 && power < units.length - 1; power += 1) n /= 1000;
+    return `${power && n < 100 ? n.toFixed(1) : Math.round(n)} ${units[power]}`;
 }
 
 /** Seconds since 1970, or an ISO text, as a day and a time. */
 export function when(moment) {
-  if (moment === null || moment === undefined) return S.never;
-  const date = new Date(typeof moment === "number" ? 1000 * moment : moment);
-  return Number.isNaN(date.getTime())
-    ? String(moment)
-    : date.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+    if (moment === null || moment === undefined) return S.never;
+    const date = new Date(typeof moment === "number" ? 1000 * moment : moment);
+    return Number.isNaN(date.getTime())
+        ? String(moment)
+        : date.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 }
 
 /** "Artist · Album · 1998", of what is known. */

@@ -3,6 +3,7 @@
 import { loginNeeded } from "./api.js";
 import { takeDrops } from "./drop.js";
 import { takeKeys } from "./keys.js";
+import { joinSystem } from "./mediasession.js";
 import { player } from "./player.js";
 import { buildPlayerBar } from "./playerbar.js";
 import { navigate, start } from "./router.js";
@@ -10,13 +11,14 @@ import { buildShell } from "./shell.js";
 
 buildShell();
 buildPlayerBar();
+joinSystem();
 takeKeys();
 takeDrops();
 
 loginNeeded.addEventListener("needed", () => {
-  if (location.pathname === "/login") return;
-  const back = location.pathname + location.search;
-  void navigate(`/login?to=${encodeURIComponent(back)}`, { replace: true });
+    if (location.pathname === "/login") return;
+    const back = location.pathname + location.search;
+    void navigate(`/login?to=${encodeURIComponent(back)}`, { replace: true });
 });
 
 void start();

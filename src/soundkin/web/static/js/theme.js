@@ -9,9 +9,9 @@ const root = document.documentElement;
 export const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
 
 export function toggleTheme() {
-  root.dataset.theme = isDark() ? "light" : "dark";
-  remember("theme", root.dataset.theme);
-  themeChanged.dispatchEvent(new Event("change"));
+    root.dataset.theme = isDark() ? "light" : "dark";
+    remember("theme", root.dataset.theme);
+    themeChanged.dispatchEvent(new Event("change"));
 }
 
 system.addEventListener("change", () => themeChanged.dispatchEvent(new Event("change")));
@@ -20,7 +20,7 @@ let probe = null;
 
 /** A colour of the design, such as "accent", as a canvas understands it. */
 export function colour(name) {
-  probe ??= document.getElementById("colour-probe");
-  probe.style.color = `var(--${name})`;
-  return getComputedStyle(probe).color;
+    probe ??= document.getElementById("colour-probe");
+    probe.style.color = `var(--${name})`;
+    return getComputedStyle(probe).color;
 }

@@ -15,144 +15,213 @@ const CARDS = 12;
 const LOOKED_AT = 120; // newest songs among which the cards are chosen
 
 export async function render({ root, query, signal, title, moveFocus }) {
-  title("");
-  const input = el("input", {
-    type: "search", id: "search", class: "search-input", placeholder: S.findPlaceholder, "aria-label": S.findLabel,
-    autocomplete: "off", autocapitalize: "off", spellcheck: "false", enterkeyhint: "search", value: query.get("q") ?? "",
-  });
-  const found = el("div", { class: "found" });
-  refill(
-    root,
-    el(
-      "section",
-      { class: "find-head" },
-      el("h1", {}, S.findTitle),
-      el("p", { class: "lead" }, S.findLead),
-      el("div", { class: "search-line" },
-        el("div", { class: "search-box", role: "search" }, icon("search"), input, el("kbd", { "aria-hidden": "true" }, "/")),
-        fileButton(S.chooseFile)),
-    ),
-    found,
-  );
-  const view = { found, input, signal };
-  let asking = new AbortController();
-  const update = () => {
-    asking.abort();
-    asking = new AbortController();
-    const q = input.value.trim();
-    setQuery({ q });
-    const work = q ? search(view, q, asking.signal) : start(view, asking.signal);
-    work.catch((error) => error.name !== "AbortError" && !signal.aborted && refill(found, failure(error, update)));
-  };
-  const later = debounced(update, 90);
-  input.addEventListener("input", () => (input.value.trim() ? later() : later.now()));
-  input.addEventListener("keydown", (event) => {
-    const links = found.querySelectorAll(".row-title, .card-title");
-    if (event.key === "ArrowDown" && links.length) links[0].focus();
-    else if (event.key === "Enter" && links.length && input.value.trim()) links[0].click();
-    else if (event.key === "Escape" && input.value) {
-      input.value = "";
-      later.now();
-    } else return;
-    event.preventDefault();
-  });
-  arrowKeys(found, { before: input, signal });
-  signal.addEventListener("abort", () => {
-    asking.abort();
-    later.cancel();
-  });
-  if (moveFocus && window.matchMedia("(hover: hover)").matches && !query.get("tag")) input.focus({ preventScroll: true });
+    title("");
+    const input = el("input", {
+        type: "search",
+        id: "search",
+        class: "search-input",
+        placeholder: S.findPlaceholder,
+        "aria-label": S.findLabel,
+        autocomplete: "off",
+        autocapitalize: "off",
+        spellcheck: "false",
+        enterkeyhint: "search",
+        value: query.get("q") ?? "",
+    });
+    const found = el("div", { class: "found" });
+    refill(
+        root,
+        el(
+            "section",
+            { class: "find-head" },
+            el("h1", {}, S.findTitle),
+            el("p", { class: "lead" }, S.findLead),
+            el(
+                "div",
+                { class: "search-line" },
+                el(
+                    "div",
+                    { class: "search-box", role: "search" },
+                    icon("search"),
+                    input,
+                    el("kbd", { "aria-hidden": "true" }, "/"),
+                ),
+                fileButton(S.chooseFile),
+            ),
+        ),
+        found,
+    );
+    const view = { found, input, signal };
+    let asking = new AbortController();
+    const update = () => {
+        asking.abort();
+        asking = new AbortController();
+        const q = input.value.trim();
+        setQuery({ q });
+        const work = q ? search(view, q, asking.signal) : start(view, asking.signal);
+        work.catch((error) => error.name !== "AbortError" && !signal.aborted && refill(found, failure(error, update)));
+    };
+    const later = debounced(update, 90);
+    input.addEventListener("input", () => (input.value.trim() ? later() : later.now()));
+    input.addEventListener("keydown", (event) => {
+        const links = found.querySelectorAll(".row-title, .card-title");
+        if (event.key === "ArrowDown" && links.length) links[0].focus();
+        else if (event.key === "Enter" && links.length && input.value.trim()) links[0].click();
+        else if (event.key === "Escape" && input.value) {
+            input.value = "";
+            later.now();
+        } else return;
+        event.preventDefault();
+    });
+    arrowKeys(found, { before: input, signal });
+    signal.addEventListener("abort", () => {
+        asking.abort();
+        later.cancel();
+    });
+    if (moveFocus && window.matchMedia("(hover: hover)").matches && !query.get("tag"))
+        input.focus({ preventScroll: true });
 
-  const tag = query.get("tag");
-  if (tag) await browse(view, { heading: S.soundsLike(tag), only: [filterOf(tag)], none: S.nothingWithTag(tag) });
-  else if (query.has("all")) await browse(view, { heading: S.allSongs, order: "artist", none: "" });
-  else if (input.value.trim()) await search(view, input.value.trim(), signal);
-  else await start(view, signal);
+    const tag = query.get("tag");
+    if (tag) await browse(view, { heading: S.soundsLike(tag), only: [filterOf(tag)], none: S.nothingWithTag(tag) });
+    else if (query.has("all")) await browse(view, { heading: S.allSongs, order: "artist", none: "" });
+    else if (input.value.trim()) await search(view, input.value.trim(), signal);
+    else await start(view, signal);
 }
 
 const tagUrl = (label) => `/?tag=${encodeURIComponent(label)}`;
 
 const tagChips = (tags) =>
-  el("ul", { class: "chips", "aria-label": S.sounds },
-    tags.map((tag) => el("li", {}, el("a", { class: `chip tag-${tag.category}`, href: tagUrl(tag.label), title: S.tagTracks(tag.label, tag.tracks) },
-      el("span", {}, tag.label), el("span", { class: "chip-count", "aria-hidden": "true" }, count(tag.tracks))))));
+    el(
+        "ul",
+        { class: "chips", "aria-label": S.sounds },
+        tags.map((tag) =>
+            el(
+                "li",
+                {},
+                el(
+                    "a",
+                    {
+                        class: `chip tag-${tag.category}`,
+                        href: tagUrl(tag.label),
+                        title: S.tagTracks(tag.label, tag.tracks),
+                    },
+                    el("span", {}, tag.label),
+                    el("span", { class: "chip-count", "aria-hidden": "true" }, count(tag.tracks)),
+                ),
+            ),
+        ),
+    );
 
 /** What a stranger sees: songs to click, sounds to pick. */
 async function start({ found, signal }, asked) {
-  if (!found.childElementCount) refill(found, el("div", { class: "cards-wait" }, skeleton(6)));
-  const [recent, tags] = await Promise.all([
-    api.get("/tracks", { order: "added", limit: LOOKED_AT }, { signal: asked }),
-    api.get("/tags", {}, { signal: asked }).catch((error) => {
-      if (error.name === "AbortError") throw error;
-      return { items: [] }; // a model without tags
-    }),
-  ]);
-  if (!recent.items.length) {
-    refill(found, empty(S.emptyTitle, S.emptyText, el("a", { class: "button primary", href: "/library" }, icon("folder"), S.addMusic)));
-    return;
-  }
-  const shown = varied(recent.items);
-  const picked = foremost(tags.items);
-  const cards = el("ul", { class: "cards" });
-  shown.forEach((track, i) => cards.append(trackCard(track, { play: () => player.play(shown, i), signal })));
-  refill(
-    found,
-    picked.length > 0 && el("section", { class: "find-tags" }, el("h2", {}, S.bySound), tagChips(picked)),
-    el("section", {}, el("div", { class: "section-head" }, el("h2", {}, S.recentlyAdded), el("a", { href: "/?all" }, S.showAllSongs)), cards),
-  );
+    if (!found.childElementCount) refill(found, el("div", { class: "cards-wait" }, skeleton(6)));
+    const [recent, tags] = await Promise.all([
+        api.get("/tracks", { order: "added", limit: LOOKED_AT }, { signal: asked }).catch((error) => {
+            if (error.code === "empty-library") return { items: [] };
+            throw error;
+        }),
+        api.get("/tags", {}, { signal: asked }).catch((error) => {
+            if (error.name === "AbortError") throw error;
+            return { items: [] }; // a model without tags
+        }),
+    ]);
+    if (!recent.items.length) {
+        refill(
+            found,
+            empty(
+                S.emptyTitle,
+                S.emptyText,
+                el("a", { class: "button primary", href: "/library" }, icon("folder"), S.addMusic),
+            ),
+        );
+        return;
+    }
+    const shown = varied(recent.items);
+    const picked = foremost(tags.items);
+    const cards = el("ul", { class: "cards" });
+    shown.forEach((track, i) => cards.append(trackCard(track, { play: () => player.play(shown, i), signal })));
+    refill(
+        found,
+        picked.length > 0 && el("section", { class: "find-tags" }, el("h2", {}, S.bySound), tagChips(picked)),
+        el(
+            "section",
+            {},
+            el(
+                "div",
+                { class: "section-head" },
+                el("h2", {}, S.recentlyAdded),
+                el("a", { href: "/?all" }, S.showAllSongs),
+            ),
+            cards,
+        ),
+    );
 }
 
 /** A few of the newest songs, at first one of each album, so that they differ. */
 function varied(tracks) {
-  const albums = new Set();
-  const fresh = tracks.filter((track) => {
-    const album = `${track.artist}/${track.album}`;
-    return track.has_file && !albums.has(album) && albums.add(album);
-  });
-  return [...fresh, ...tracks.filter((track) => !fresh.includes(track))].slice(0, CARDS);
+    const albums = new Set();
+    const fresh = tracks.filter((track) => {
+        const album = `${track.artist}/${track.album}`;
+        return track.has_file && !albums.has(album) && albums.add(album);
+    });
+    return [...fresh, ...tracks.filter((track) => !fresh.includes(track))].slice(0, CARDS);
 }
 
 /** The commonest few tags of each category, so that moods and instruments are not lost behind genres. */
 function foremost(tags) {
-  const taken = {};
-  const common = tags.filter((tag) => tag.tracks > 0).sort((a, b) => b.tracks - a.tracks);
-  return common.filter((tag) => (taken[tag.category] = (taken[tag.category] ?? 0) + 1) <= PER_CATEGORY).slice(0, 18);
+    const taken = {};
+    const common = tags.filter((tag) => tag.tracks > 0).sort((a, b) => b.tracks - a.tracks);
+    return common.filter((tag) => (taken[tag.category] = (taken[tag.category] ?? 0) + 1) <= PER_CATEGORY).slice(0, 18);
 }
 
 /** The rows of one page; each plays all that is shown, from there on. */
 const rows = (items, all, { signal, label }) =>
-  trackList(items, { signal, label, rowOf: (_, i) => ({ play: () => player.play(all, all.indexOf(items[i])) }) });
+    trackList(items, { signal, label, rowOf: (_, i) => ({ play: () => player.play(all, all.indexOf(items[i])) }) });
 
 const head = (heading, page, ...more) =>
-  el("div", { class: "section-head" }, el("h2", {}, heading), el("span", { class: "note" }, page.total !== null && S.results(count(page.total))), ...more);
+    el(
+        "div",
+        { class: "section-head" },
+        el("h2", {}, heading),
+        el("span", { class: "note" }, page.total !== null && S.results(count(page.total))),
+        ...more,
+    );
 
 async function search({ found, signal }, q, asked) {
-  const place = el("div", {});
-  const page = await growing(place, {
-    signal: asked,
-    fetchPage: (offset) => api.get("/search", { q, offset, limit: 50 }, { signal: asked }),
-    show: (items, all) => rows(items, all, { signal, label: S.songs }),
-  });
-  if (asked.aborted) return;
-  const tags = (page.tags ?? []).filter((tag) => tag.tracks > 0);
-  refill(
-    found,
-    tags.length > 0 && el("section", { class: "find-tags" }, el("h2", {}, S.sounds), tagChips(tags.slice(0, 12))),
-    page.items.length > 0 && el("section", {}, head(S.songs, page), place),
-    !page.items.length && !tags.length && empty(S.nothingFound(q), S.nothingFoundHint),
-  );
-  announce(S.results(page.total ?? page.items.length));
+    const place = el("div", {});
+    const page = await growing(place, {
+        signal: asked,
+        fetchPage: (offset) => api.get("/search", { q, offset, limit: 50 }, { signal: asked }),
+        show: (items, all) => rows(items, all, { signal, label: S.songs }),
+    });
+    if (asked.aborted) return;
+    const tags = (page.tags ?? []).filter((tag) => tag.tracks > 0);
+    refill(
+        found,
+        tags.length > 0 && el("section", { class: "find-tags" }, el("h2", {}, S.sounds), tagChips(tags.slice(0, 12))),
+        page.items.length > 0 && el("section", {}, head(S.songs, page), place),
+        !page.items.length && !tags.length && empty(S.nothingFound(q), S.nothingFoundHint),
+    );
+    announce(S.results(page.total ?? page.items.length));
 }
 
 /** A list of the library's songs, all of them or those with a tag. */
 async function browse({ found, signal }, { heading, only = [], order = "added", none }) {
-  refill(found, skeleton(12));
-  const place = el("div", {});
-  const page = await growing(place, {
-    signal,
-    fetchPage: (offset) => api.get("/tracks", { order, only, offset, limit: 100 }, { signal }),
-    show: (items, all) => rows(items, all, { signal, label: heading }),
-  });
-  refill(found, el("section", {}, head(heading, page, el("a", { href: "/" }, S.clearTag)), page.items.length ? place : empty(none)));
-  announce(S.results(page.total ?? page.items.length));
+    refill(found, skeleton(12));
+    const place = el("div", {});
+    const page = await growing(place, {
+        signal,
+        fetchPage: (offset) => api.get("/tracks", { order, only, offset, limit: 100 }, { signal }),
+        show: (items, all) => rows(items, all, { signal, label: heading }),
+    });
+    refill(
+        found,
+        el(
+            "section",
+            {},
+            head(heading, page, el("a", { href: "/" }, S.clearTag)),
+            page.items.length ? place : empty(none),
+        ),
+    );
+    announce(S.results(page.total ?? page.items.length));
 }
