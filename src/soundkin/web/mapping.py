@@ -19,7 +19,7 @@ from soundkin.workers import end_with_parent, inherited
 _log = logging.getLogger(__name__)
 
 MapState = Literal["none", "computing", "ready"]
-_NICENESS = 15
+_NICENESS = 10  # the process steps back for answers
 _GLANCE = 0.2  # s between two looks at whether to stop
 
 
@@ -78,7 +78,7 @@ class MapJob:
         """Let the process make the map, and tell how far it is; why it failed, or None."""
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe(duplex=False)
-        orders = (theirs, self._library.catalogue.path, self._library.model.id)
+        orders = (theirs, self._library.catalogue.path, self._library.model.id, _NICENESS)
         process = context.Process(target=_work, args=orders, name="soundkin map", daemon=True)
         with inherited():
             process.start()
@@ -102,13 +102,13 @@ class MapJob:
             ours.close()
 
 
-def _work(pipe: Connection, path: Path, model_id: str) -> None:
+def _work(pipe: Connection, path: Path, model_id: str, niceness: int) -> None:
     """In the process: make the map, keep it in the library, and say so."""
     from soundkin.songmap import make_map
 
     threading.Thread(target=end_with_parent, daemon=True).start()
     if hasattr(os, "nice"):
-        os.nice(_NICENESS)
+        os.nice(niceness)
     told = 0.0
 
     def tell(share: float) -> None:
