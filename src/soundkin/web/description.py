@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from soundkin.web.schemas import LARGEST
 from soundkin.web.security import COOKIE, LOGIN, SAFE
 
 INTRODUCTION = f"""Everything the page of soundkin can do, a program can do too. What changes something, or is asked by
@@ -83,7 +84,7 @@ STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
 body { max-width: 62rem; margin: 0 auto; padding: 1rem; }
 h2 { margin-top: 2.5rem; border-bottom: 1px solid; text-transform: capitalize; }
-h3 { margin: 1.5rem 0 0; font-size: 1rem; overflow-wrap: anywhere; }
+h3 { margin: 2rem 0 0; font-size: 1.1rem; overflow-wrap: anywhere; }
 nav ul { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none; }
 code { font: 0.9em ui-monospace, monospace; }
 div.table { overflow-x: auto; }
@@ -117,7 +118,7 @@ def _section(path: str, method: str, operation: dict[str, Any]) -> str:
             f"<h3><code>{method} {escape(path)}</code></h3>",
             f"<p>{_prose(operation.get('description', ''))}</p>",
             *takes,
-            _table(("parameter", "in", "type", "needed", ""), rows),
+            _table(("parameter", "in", "type", "needed", "meaning"), rows),
             *answers,
         ]
     )
@@ -130,7 +131,9 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
         for key, one in schema.get("properties", {}).items()
     ]
     told = _prose(schema.get("description", ""))
-    return f'<h3 id="{escape(name)}">{escape(name)}</h3><p>{told}</p>' + _table(("field", "type", "needed", ""), rows)
+    return f'<h3 id="{escape(name)}">{escape(name)}</h3><p>{told}</p>' + _table(
+        ("field", "type", "needed", "meaning"), rows
+    )
 
 
 def _table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -167,7 +170,11 @@ def _type(schema: dict[str, Any]) -> str:
     kind = schema.get("type", "anything")
     if kind == "array":
         return f"list of {_type(schema.get('items', {}))}"
-    limits = [f"{sign} {schema[key]}" for key, sign in (("minimum", "≥"), ("maximum", "≤")) if key in schema]
+    limits = [
+        f"{sign} {schema[key]}"
+        for key, sign in (("minimum", "≥"), ("maximum", "≤"))
+        if key in schema and schema[key] != LARGEST
+    ]
     return escape(" ".join([str(kind), *limits]))
 
 
