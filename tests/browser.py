@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import ElementClickInterceptedException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -126,7 +126,7 @@ class Browser:
 
     def forget(self) -> None:
         """As a browser that was never here."""
-        self.driver.get(f"{self.base}/nothing-here")
+        self.driver.get(f"{self.base}/static/icons/icon.svg")  # the page itself remembers what plays when it is left
         self.run("localStorage.clear(); sessionStorage.clear()")
 
     def size(self, width: int, height: int) -> None:
@@ -171,9 +171,18 @@ class Browser:
         return found
 
     def click(self, selector: str, text: str = "") -> None:
-        one = self.see(selector, text)
-        self.run("arguments[0].scrollIntoView({block: 'center'})", one)
-        one.click()
+        """Click it as soon as it can be clicked: what is drawn anew, or still moves, is tried again."""
+
+        def clicked() -> bool:
+            one = self.see(selector, text)
+            self.run("arguments[0].scrollIntoView({block: 'center'})", one)
+            try:
+                one.click()
+            except ElementClickInterceptedException:
+                return False
+            return True
+
+        self.until(clicked, f"a click on {selector}")
 
     def text(self) -> str:
         return str(self.run("return document.body.innerText"))

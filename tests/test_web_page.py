@@ -186,7 +186,7 @@ def test_hostile_tags_are_text(page: Browser) -> None:
     page.click(".song-actions .icon-button")
     page.see("[role=menu]")
     page.keys(Keys.ESCAPE)
-    assert "owned" not in page.driver.title and not page.all("img[src=x]") and not page.all("#main b")
+    assert page.driver.title != "owned" and not page.all("img[src=x]") and not page.all("#main b")
 
 
 # --- playlists -------------------------------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ def test_a_path_and_a_radio_become_playlists(page: Browser) -> None:
     page.see("dialog input").send_keys("amber")
     page.see("dialog .choice", "Amber Road")
     page.keys(Keys.ENTER)
-    page.until(lambda: "lead to" in page.see("dialog h2").text, "the second question")
+    page.until(lambda: "does it lead" in page.see("dialog h2").text, "the second question")
     page.see("dialog input").send_keys("grey")
     page.click("dialog .choice", "Grey Signal")
     page.see("h1", "From Amber Road to Grey Signal")
@@ -259,6 +259,107 @@ def test_a_path_and_a_radio_become_playlists(page: Browser) -> None:
     page.click(".toast-action", "Open")
     page.see("h1", "From Amber Road to Grey Signal")
     page.see(".exports a", "M3U8")
+
+
+# --- map, library, password ------------------------------------------------------------------------------------------
+
+
+def test_the_map_plays_what_is_clicked_and_keeps_what_is_ringed(page: Browser) -> None:
+    from selenium.webdriver import ActionChains
+
+    page.open("/map")
+    page.until(lambda: page.all("iframe.map-frame") or page.all(".map-place .button"), "the map, or the offer of one")
+    if page.all(".map-place .button"):
+        page.click(".map-place .button", "Draw the map")
+    page.see(".map-place.drawn iframe")
+    assert sum(int(one.text.split()[-1]) for one in page.all(".legend-item")) == 10
+    assert page.see("iframe").get_attribute("sandbox") == "allow-scripts"
+    assert page.violations() == []
+
+    def at(point: int) -> tuple[int, int]:
+        """Where a point lies, in pixels from the middle of the frame."""
+        page.driver.switch_to.frame(page.all("iframe")[0])
+        x, y = page.run(
+            "const p = document.getElementById('plot'), l = p._fullLayout, t = p._fullData.find((one) => one.x.length);"
+            "const i = arguments[0]; return [l.xaxis.l2p(t.x[i]) - innerWidth / 2, l.yaxis.l2p(t.y[i]) - innerHeight / 2]",
+            point,
+        )
+        page.driver.switch_to.default_content()
+        return round(x), round(y)
+
+    frame = page.see("iframe")
+    page.until(lambda: at(0), "the points")
+    ActionChains(page.driver).move_to_element_with_offset(frame, *at(0)).pause(0.3).perform()
+    title = page.see(".map-tip strong").text
+    ActionChains(page.driver).click().perform()
+    advances(page)
+    assert page.see("#player .bar-title").text == title
+
+    page.click(".map-over .chip", "Select")
+    width, height = frame.size["width"] // 2 - 10, frame.size["height"] // 2 - 10
+    ring = ActionChains(page.driver).move_to_element_with_offset(frame, -width, height).click_and_hold()
+    for x, y in ((0, -2 * height), (2 * width, 0), (0, 2 * height), (-2 * width, 0)):
+        for _ in range(8):
+            ring = ring.move_by_offset(x // 8, y // 8)
+    ring.release().perform()
+    page.see(".map-chosen", "10 songs selected")
+    page.click(".map-chosen .button", "Save as playlist")
+    page.see("dialog")
+    if page.all("dialog .choice"):
+        page.click("dialog .choice", "New playlist")
+    page.see("dialog .field").send_keys(Keys.ENTER)
+    page.see(".toast", "From the map")
+
+
+def test_an_empty_library_is_filled_from_the_page(
+    one_browser: Browser, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    page, here = one_browser, one_browser.base
+    music_folder = tmp_path / "my music"
+    music_folder.mkdir()
+    for i in range(2):
+        FORMATS["flac"].write(music_folder / f"{i}.flac", music(12, seed=50 + i), tags={"title": f"Found {i}"})
+    (music_folder / "broken.flac").write_bytes(b"fLaC" + bytes(4000))
+    with served(tmp_path / "new.db") as page.base:
+        try:
+            page.open("/")
+            page.click(".empty .button", "Add music")
+            page.see("h1", "Library")
+            page.see("[name=folder]").send_keys(str(music_folder) + Keys.ENTER)
+            page.see(".folders", "my music")
+            page.see(".failures li", "broken.flac")
+            page.until(
+                lambda: "2\nsongs" in page.see(".numbers").text or "songs\n2" in page.see(".numbers").text, "two songs"
+            )
+            assert page.violations() == []
+            page.click(".nav-link", "Find")
+            page.see(".card-title", "Found")
+        finally:
+            page.base = here
+    page.complaints()  # the service has gone
+
+
+def test_a_password_is_asked_for_once(one_browser: Browser, service: str, tmp_path: Path) -> None:
+    page, here = one_browser, one_browser.base
+    words = tmp_path / "password"
+    words.write_text("open sesame\n")
+    words.chmod(0o600)
+    library = make_library(tmp_path, songs=[("Amber Road", "Vera Lind", "Roads", 1988, "Folk", "flac")])
+    with served(library, "--password-file", str(words)) as page.base:
+        try:
+            page.driver.get(f"{page.base}/playlists")
+            page.see("[name=password]").send_keys("wrong" + Keys.ENTER)
+            page.until(lambda: page.see("[role=alert]").text, "the refusal")
+            assert page.violations() == []
+            field = page.see("[name=password]")
+            field.clear()
+            field.send_keys("open sesame" + Keys.ENTER)
+            page.see("h1", "Playlists")
+            page.open("/")
+            page.see(".card-title", "Amber Road")
+        finally:
+            page.base = here
+    page.complaints()  # refusals are errors to the browser, and the service has gone
 
 
 # --- keyboard, small screens, everyone -------------------------------------------------------------------------------

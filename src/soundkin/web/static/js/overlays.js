@@ -92,7 +92,7 @@ export function openMenu(anchor, items, label) {
     window.addEventListener("resize", () => closeMenu(), { signal });
     window.addEventListener("scroll", () => closeMenu(), { signal, passive: true });
     anchor.setAttribute("aria-expanded", "true");
-    (anchor.closest("dialog") ?? document.body).append(list);
+    (anchor.closest("dialog, main, header, section") ?? document.body).append(list); // within a landmark
     place(list, anchor);
     choices[0]?.focus({ preventScroll: true });
 }

@@ -63,11 +63,11 @@ export function buildPlayerBar() {
         onpick: () => player.setVolume(Number(volume.value)),
     });
     const similar = el(
-    "a",
-    { class: "button small bar-similar", href: "/", "aria-label": S.similarToThis, title: S.similarToThis },
-    icon("similar"),
-    el("span", {}, S.similarSongs),
-  );
+        "a",
+        { class: "button small bar-similar", href: "/", "aria-label": S.similarToThis, title: S.similarToThis },
+        icon("similar"),
+        el("span", {}, S.similarSongs),
+    );
     const queue = iconButton("queue", S.queue, showQueue, { "aria-haspopup": "dialog" });
     const problem = el("div", { class: "bar-problem", role: "alert", hidden: true });
 

@@ -128,10 +128,10 @@ export function similarPanel(track, seed, { query, signal }) {
         void rank().then(() => list.querySelector(`[data-track="${next}"] .tool-${name}`)?.focus());
     };
 
-    const row = (item, items, i) => {
+    const row = (item, items, i, shown) => {
         const one = item.track;
         return trackRow(one, {
-            signal,
+            signal: shown,
             play: () =>
                 player.play(
                     items.map((each) => each.track),
@@ -169,7 +169,7 @@ export function similarPanel(track, seed, { query, signal }) {
             const before = tops(list);
             refill(
                 list,
-                items.map((item, i) => row(item, items, i)),
+                items.map((item, i) => row(item, items, i, now.signal)),
             );
             if (place.firstChild !== list) refill(place, list);
             glide(list, before);

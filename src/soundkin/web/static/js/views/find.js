@@ -84,8 +84,8 @@ export async function render({ root, query, signal, title, moveFocus }) {
     const tag = query.get("tag");
     if (tag) await browse(view, { heading: S.soundsLike(tag), only: [filterOf(tag)], none: S.nothingWithTag(tag) });
     else if (query.has("all")) await browse(view, { heading: S.allSongs, order: "artist", none: "" });
-    else if (input.value.trim()) await search(view, input.value.trim(), signal);
-    else await start(view, signal);
+    else if (input.value.trim()) await search(view, input.value.trim(), asking.signal);
+    else await start(view, asking.signal);
 }
 
 const tagUrl = (label) => `/?tag=${encodeURIComponent(label)}`;
@@ -113,7 +113,7 @@ const tagChips = (tags) =>
     );
 
 /** What a stranger sees: songs to click, sounds to pick. */
-async function start({ found, signal }, asked) {
+async function start({ found }, asked) {
     if (!found.childElementCount) refill(found, el("div", { class: "cards-wait" }, skeleton(6)));
     const [recent, tags] = await Promise.all([
         api.get("/tracks", { order: "added", limit: LOOKED_AT }, { signal: asked }).catch((error) => {
@@ -139,7 +139,7 @@ async function start({ found, signal }, asked) {
     const shown = varied(recent.items);
     const picked = foremost(tags.items);
     const cards = el("ul", { class: "cards" });
-    shown.forEach((track, i) => cards.append(trackCard(track, { play: () => player.play(shown, i), signal })));
+    shown.forEach((track, i) => cards.append(trackCard(track, { play: () => player.play(shown, i), signal: asked })));
     refill(
         found,
         picked.length > 0 && el("section", { class: "find-tags" }, el("h2", {}, S.bySound), tagChips(picked)),
@@ -187,12 +187,12 @@ const head = (heading, page, ...more) =>
         ...more,
     );
 
-async function search({ found, signal }, q, asked) {
+async function search({ found }, q, asked) {
     const place = el("div", {});
     const page = await growing(place, {
         signal: asked,
         fetchPage: (offset) => api.get("/search", { q, offset, limit: 50 }, { signal: asked }),
-        show: (items, all) => rows(items, all, { signal, label: S.songs }),
+        show: (items, all) => rows(items, all, { signal: asked, label: S.songs }),
     });
     if (asked.aborted) return;
     const tags = (page.tags ?? []).filter((tag) => tag.tracks > 0);

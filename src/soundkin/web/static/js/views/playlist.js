@@ -33,80 +33,73 @@ export async function render({ root, params, signal, title }) {
     );
     const place = el("div", {});
 
-    /** Store a change; what another window changed meanwhile is fetched instead. */
-    const store = async (change) => {
-        try {
-            list = await api.put(`/playlists/${list.id}`, { ...change, updated: list.updated });
-        } catch (error) {
-            if (error.status !== 409) complain(error);
-            else toast(S.changedElsewhere, { kind: "error" });
-            list = await api.get(`/playlists/${list.id}`).catch(() => list);
-        }
-        if (!signal.aborted) draw();
-    };
+    let pending = 0; // changes that are not stored yet
     let last = Promise.resolve();
-    const change = (tracks) => {
-        list = {
-            ...list,
-            tracks,
-            count: tracks.length,
-            duration: tracks.reduce((sum, track) => sum + track.duration, 0),
-        };
+
+    /** Store a change, after those before it; what another window changed meanwhile is fetched instead. */
+    const store = (change) => {
+        pending += 1;
+        last = last.then(async () => {
+            try {
+                const stored = await api.put(`/playlists/${list.id}`, { ...change, updated: list.updated });
+                list = pending > 1 ? { ...list, updated: stored.updated } : stored;
+            } catch (error) {
+                if (error.status !== 409) complain(error);
+                else toast(S.changedElsewhere, { kind: "error" });
+                list = await api.get(`/playlists/${list.id}`).catch(() => list);
+                if (!signal.aborted) draw();
+            }
+            pending -= 1;
+        });
+    };
+    const change = (tracks, focus) => {
+        const duration = tracks.reduce((sum, track) => sum + track.duration, 0);
+        list = { ...list, tracks, count: tracks.length, duration };
         draw();
-        last = last.then(() => store({ tracks: tracks.map((track) => track.id) })); // one after the other: each needs the answer before
+        if (focus)
+            rows.children[Math.min(focus.at, tracks.length - 1)]?.querySelector(`[data-act=${focus.act}]`)?.focus();
+        store({ tracks: tracks.map((track) => track.id) });
     };
 
-    const move = (from, to) => {
+    const move = (from, to, act) => {
         if (to < 0 || to >= list.tracks.length || from === to) return;
         const tracks = [...list.tracks];
         const [track] = tracks.splice(from, 1);
         tracks.splice(to, 0, track);
-        change(tracks);
+        change(tracks, act && { at: to, act });
         announce(S.moved(track.title, to + 1, tracks.length));
     };
     const remove = (i) => {
         const before = list.tracks;
-        change(before.filter((_, at) => at !== i));
+        const tracks = before.filter((_, at) => at !== i);
+        change(tracks, { at: i, act: "remove" });
         toast(S.removed(before[i].title), { action: { label: S.undo, run: () => change(before) } });
     };
 
+    let drawn = new AbortController();
+    signal.addEventListener("abort", () => drawn.abort());
     const draw = () => {
+        drawn.abort(); // rows that are gone need not hear of the player any more
+        drawn = new AbortController();
         title(list.name);
         heading.textContent = list.name;
         note.textContent = S.songsAndTime(list.count, hours(list.duration));
         play.disabled = !list.tracks.length;
         exports.hidden = !list.tracks.length;
-        const held = document.activeElement?.closest?.(".ordered .row");
-        const [heldAct, heldAt] = [document.activeElement?.dataset?.act, held ? [...rows.children].indexOf(held) : -1];
-        refill(
-            rows,
-            list.tracks.map((track, i) => row(track, i)),
-        );
-        refill(
-            place,
-            list.tracks.length
-                ? rows
-                : empty(
-                      S.playlistIsEmpty,
-                      S.playlistIsEmptyText,
-                      el("a", { class: "button primary", href: "/" }, icon("search"), S.findSongs),
-                  ),
-        );
-        if (heldAct)
-            rows.children[Math.min(heldAt + ({ up: -1, down: 1 }[heldAct] ?? 0), rows.children.length - 1)]
-                ?.querySelector(`[data-act="${heldAct}"]`)
-                ?.focus();
+        refill(rows, list.tracks.map(row));
+        const find = () => el("a", { class: "button primary", href: "/" }, icon("search"), S.findSongs);
+        refill(place, list.tracks.length ? rows : empty(S.playlistIsEmpty, S.playlistIsEmptyText, find()));
     };
     const row = (track, i) => {
         const grip = el("span", { class: "grip", title: S.dragTitle, "aria-hidden": "true" }, icon("grip"));
         const act = (name, picture, label, run) => iconButton(picture, label, run, { "data-act": name });
         const node = trackRow(track, {
-            signal,
+            signal: drawn.signal,
             play: () => player.play(list.tracks, i),
             lead: [grip, el("span", { class: "row-number" }, i + 1)],
             tools: [
-                act("up", "up", S.moveUp(track.title), () => move(i, i - 1)),
-                act("down", "down", S.moveDown(track.title), () => move(i, i + 1)),
+                act("up", "up", S.moveUp(track.title), () => move(i, i - 1, "up")),
+                act("down", "down", S.moveDown(track.title), () => move(i, i + 1, "down")),
                 act("remove", "close", S.removeTitle(track.title), () => remove(i)),
             ],
             menu: [{ label: S.removeTitle(track.title), icon: "close", run: () => remove(i) }],
@@ -120,7 +113,10 @@ export async function render({ root, params, signal, title }) {
 
     const rename = async () => {
         const name = await askText(S.renamePlaylist, { label: S.playlistName, value: list.name, button: S.save });
-        if (name && name !== list.name) last = last.then(() => store({ name }));
+        if (!name || name === list.name) return;
+        list = { ...list, name };
+        draw();
+        store({ name });
     };
     const discard = async () => {
         try {
