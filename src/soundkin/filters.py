@@ -160,6 +160,18 @@ def tag_counts(catalogue: Catalogue, index: Index) -> IntArray:
     return table.tag_counts
 
 
+def prepare(catalogue: Catalogue, index: Index, *, like: Index) -> None:
+    """Read beforehand what filters need for `index` if those of `like`, an earlier state of it, needed it too."""
+    before = _tables.get(like)
+    if before is None:
+        return
+    table = _table(catalogue, index)
+    if before.tags is not None:
+        _tags(catalogue, index, table)
+    if before.tag_counts is not None:
+        tag_counts(catalogue, index)
+
+
 # --- evaluation ------------------------------------------------------------------------------------------------------
 
 

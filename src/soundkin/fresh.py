@@ -18,7 +18,8 @@ class Fresh(Generic[Value]):
 
     def __init__(self) -> None:
         self._kept: tuple[Hashable, Value] | None = None
-        self._tried = 0.0  # when it was last made, or that was tried
+        self._tried = 0.0  # when it was last made, or that was tried …
+        self._took = 0.0  # … and the seconds that it took
         self._making = threading.RLock()
         self._behind: threading.Thread | None = None
 
@@ -26,6 +27,11 @@ class Fresh(Generic[Value]):
     def made(self) -> bool:
         """Was it ever asked for?"""
         return self._kept is not None
+
+    @property
+    def last(self) -> Value | None:
+        """As it was made last, in whatever state; None before the first time."""
+        return None if self._kept is None else self._kept[1]
 
     def get(
         self,
@@ -38,7 +44,8 @@ class Fresh(Generic[Value]):
         """The value as `make()` gives it in `state`, which is kept until another state is asked for.
 
         With `patience`, one of an earlier state that is still `usable` answers meanwhile, and a thread makes the new
-        one, at most every `patience` seconds: during a scan every file changes the state.
+        one: at most every `patience` seconds, and for a tenth of the time, since a scan changes the state with every
+        file.
         """
         kept = self._kept
         if kept is not None and kept[0] == state:
@@ -52,14 +59,16 @@ class Fresh(Generic[Value]):
         with self._making:
             kept = self._kept
             if kept is None or kept[0] != state:
+                began = time.monotonic()
                 try:
                     kept = self._kept = (state, make())
                 finally:
                     self._tried = time.monotonic()
+                    self._took = self._tried - began
         return kept[1]
 
     def _make_behind(self, state: Hashable, make: Callable[[], Value], patience: float) -> None:
-        if time.monotonic() - self._tried < patience or not self._making.acquire(blocking=False):
+        if time.monotonic() - self._tried < max(patience, 9 * self._took) or not self._making.acquire(blocking=False):
             return
         try:
             if self._behind is None or not self._behind.is_alive():

@@ -355,7 +355,10 @@ class Library:
     def _index_of(self, model: Model, *, patience: float | None = None) -> Index:
         def load() -> Index:
             self._refuse_deaf(model)
-            return Index.load(self.catalogue, model.space, model_id=model.id)
+            index, before = Index.load(self.catalogue, model.space, model_id=model.id), self._index.last
+            if before is not None and before.model_id == model.id:
+                filters.prepare(self.catalogue, index, like=before)  # here nobody waits for it
+            return index
 
         return self._index.get(
             (model.id, self.catalogue.generation()),
