@@ -26,7 +26,7 @@ Progress = Callable[[float], None]
 
 _PERPLEXITY = 15.0  # how many near ones count for each; fewer in a small library
 _FEW = 12  # tracks below which there are no neighbourhoods to show: their principal components are the map
-_BLOCK = 1024  # tracks compared with all others at a time: 400 MB a 100,000 tracks
+_BLOCK = 256  # tracks compared with all others at a time: 100 MB with 100,000 tracks
 _EXAGGERATION = 12.0
 _EARLY, _LATE = 250, 500  # iterations: those that gather the clusters, and those that spread them
 _AGAIN = 250  # iterations of a map that begins with an older one

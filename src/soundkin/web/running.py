@@ -23,8 +23,8 @@ FINISH = 3.0
 """Seconds that requests in flight have to finish after a signal to end."""
 END = 4.5
 """Seconds after which the process ends whatever still runs; what is stored is stored whole or not at all."""
-PATIENCE = 20.0
-"""Seconds for which answers may be behind a scan: reading a large library anew takes a few."""
+PATIENCE = 4.0
+"""Seconds for which answers may be behind a scan; longer in a library that takes longer to read, see `fresh.Fresh`."""
 
 
 def take_port(settings: Settings) -> socket.socket:
