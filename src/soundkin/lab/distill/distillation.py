@@ -80,7 +80,7 @@ def distil(
     asked = load_teachers(teachers, recipe.teachers, device=device, fast=not exact)
     _make_folder(out)
     groups, kept_out = _gather(recipe, folders, cache or out / "material", workers, listener)
-    stamp = stamp_of(groups, recipe.teachers, seed=recipe.seed, settings=recipe.mixtures)
+    stamp = stamp_of(groups, seed=recipe.seed, settings=recipe.mixtures)
     told = dataclasses.asdict(recipe) | {"weights": {one.name: one.weights for one in asked}}
     told |= {"hold_out": sorted(hold_out), "targets": stamp}
     _refuse_other(out, told)

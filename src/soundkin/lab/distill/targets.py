@@ -78,15 +78,20 @@ def make_targets(
     settings: MixtureSettings,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Make the `shards` that are not in `folder` yet.
+    """Make the `shards` that are not in `folder` yet; those that are there may hold more teachers' answers.
 
     Raises ExperimentError where they cannot be kept, and before any work where `folder` holds others' answers.
     """
-    stamp = stamp_of(groups, [teacher.name for teacher in teachers], seed=seed, settings=settings)
-    _agree(folder, teachers, stamp=stamp, shards=shards)
+    stamp = stamp_of(groups, seed=seed, settings=settings)
+    answered = _agree(folder, teachers, stamp=stamp, shards=shards)
     for done, shard in enumerate(shards):
         path = shard_path(folder, shard)
         if not (path.is_file() and path.with_suffix(".npy").is_file()):
+            if len(answered) > len(teachers):
+                raise ExperimentError(
+                    f"{path}: not there, and to be made only with all the teachers who answer in that folder: "
+                    f"{', '.join(answered)}"
+                )
             passages = np.stack(
                 [
                     make_mixture(groups, frames=PASSAGE, seed=(seed, shard * SHARD + i), settings=settings)
@@ -102,8 +107,8 @@ def make_targets(
             progress(done + 1, len(shards))
 
 
-def _agree(folder: Path, teachers: Sequence[Teacher], *, stamp: str, shards: range) -> None:
-    """See to it that what is in `folder` already is of these teachers and this stamp. Raises ExperimentError."""
+def _agree(folder: Path, teachers: Sequence[Teacher], *, stamp: str, shards: range) -> list[str]:
+    """The names of those who answer in `folder`: these teachers, and others perhaps. Raises ExperimentError."""
     told = {teacher.name: {"weights": teacher.weights, "precision": teacher.precision} for teacher in teachers}
     path = folder / "teachers.json"
     try:
@@ -116,7 +121,10 @@ def _agree(folder: Path, teachers: Sequence[Teacher], *, stamp: str, shards: ran
                 file.write(json.dumps(told, indent=1).encode())
     except (OSError, ValueError) as error:
         raise ExperimentError(f"{path}: cannot be read or written: {error}; name another folder") from error
-    others = [name for name in told if known.get(name, told[name]) != told[name]]
+    absent = [name for name in told if name not in known]
+    if absent:
+        raise ExperimentError(f"{folder}: the answers there are not of {', '.join(absent)}; name another folder")
+    others = [name for name in told if known[name] != told[name]]
     if others:
         raise ExperimentError(
             f"{folder}: the answers there are of other weights of {', '.join(others)}, or were asked for with another "
@@ -126,10 +134,11 @@ def _agree(folder: Path, teachers: Sequence[Teacher], *, stamp: str, shards: ran
         path = shard_path(folder, shard)
         if path.is_file() and read_cache(path, {}, stamp=stamp) is None:
             raise ExperimentError(_UNFIT.format(path))
+    return list(known)
 
 
 _UNFIT = (
-    "{}: not there, damaged, or made of other material, teachers or settings; delete it to have it made again, or name "
+    "{}: not there, damaged, or made of other material or settings; delete it to have it made again, or name "
     "another folder"
 )
 
@@ -145,11 +154,11 @@ def without_sources(
     return free
 
 
-def stamp_of(groups: Sequence[Group], teachers: Sequence[str], *, seed: int, settings: MixtureSettings) -> str:
-    """Equal for targets that are drawn from the same tracks, in the same variations, in the same way."""
+def stamp_of(groups: Sequence[Group], *, seed: int, settings: MixtureSettings) -> str:
+    """Equal for passages that are drawn from the same tracks, in the same variations, in the same way."""
     tracks = [[(track.path.name, track.mels[0].shape[1]) for track in group.tracks] for group in groups]
     shares = [group.share for group in groups]
-    told = repr((tracks, VARIATIONS, LEVEL, shares, list(teachers), seed, settings, SHARD, PASSAGE))
+    told = repr((tracks, VARIATIONS, LEVEL, shares, seed, settings, SHARD, PASSAGE))
     return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
 
 
