@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import time
 from collections.abc import Iterator
@@ -146,6 +147,16 @@ def test_the_smallest_maps(tmp_path: Path, count: int) -> None:
         *_, tags, genres = unpack(client.get(f"{WHERE}/points").content)
         assert set(tags.tolist()) == set(genres.tolist()) == {NONE}
         assert client.get(f"{WHERE}/legend").json() == {"tags": [], "genres": []}
+
+
+def test_without_the_packages_the_way_to_them_is_told(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "openTSNE" else found(name))
+    answer = client.post(WHERE)
+    assert answer.status_code == 409 and answer.json()["error"]["code"] == "not-installed"
+    assert "the map needs openTSNE" in answer.json()["error"]["message"]
+    assert "pip install 'soundkin[map]'" in answer.json()["error"]["message"]
+    assert client.get(WHERE).json()["state"] == "none"
 
 
 def test_what_goes_wrong_is_told(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

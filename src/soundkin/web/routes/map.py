@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Response
@@ -44,6 +45,13 @@ def map_status(state: StateOf) -> MapStatus:
 @router.post("", status_code=202)
 def make_map(state: StateOf) -> MapStatus:
     """Compute the map of the library as it is now, in the background; the event `map` tells how far it is."""
+    missing = [name for name in ("openTSNE", "plotly") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise Refusal(
+            409,
+            "not-installed",
+            f"the map needs {' and '.join(missing)}, which are not installed here: pip install 'soundkin[map]'",
+        )
     jobs_of(state).map.start()
     return _status(state)
 
