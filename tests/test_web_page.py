@@ -280,8 +280,9 @@ def test_the_map_plays_what_is_clicked_and_keeps_what_is_ringed(page: Browser) -
         """Where a point lies, in pixels from the middle of the frame."""
         page.driver.switch_to.frame(page.all("iframe")[0])
         x, y = page.run(
-            "const p = document.getElementById('plot'), l = p._fullLayout, t = p._fullData.find((one) => one.x.length);"
-            "const i = arguments[0]; return [l.xaxis.l2p(t.x[i]) - innerWidth / 2, l.yaxis.l2p(t.y[i]) - innerHeight / 2]",
+            "const p = document.getElementById('plot'), l = p._fullLayout, box = p.getBoundingClientRect();"
+            "const t = p._fullData.find((one) => one.x.length), i = arguments[0];"
+            "return [box.x + l.xaxis.l2p(t.x[i]) - innerWidth / 2, box.y + l.yaxis.l2p(t.y[i]) - innerHeight / 2]",
             point,
         )
         page.driver.switch_to.default_content()
