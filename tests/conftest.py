@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,11 @@ import pytest
 from hypothesis import settings
 
 from sound import FORMATS, music
+
+# Two processes that compile the same function into one cache at a time have crashed: each gets its own.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    cache = Path(__file__).parents[1] / ".pytest_cache" / "numba" / os.environ["PYTEST_XDIST_WORKER"]
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(cache))
 
 settings.register_profile("soundkin", deadline=None)  # a busy machine is no failure
 settings.load_profile("soundkin")

@@ -207,8 +207,8 @@ def test_a_failure_behind_keeps_the_old_value(caplog: pytest.LogCaptureFixture) 
     def fail() -> str:
         raise OSError("no")
 
-    assert fresh.get(2, fail, patience=1e-9) == "one"
-    assert fresh._behind is not None
+    while fresh._behind is None:  # for a tenth of the time only
+        assert fresh.get(2, fail, patience=1e-9) == "one"
     fresh._behind.join(30)
     assert fresh.get(2, fail, patience=1000) == "one"
     assert "up to date" in caplog.text

@@ -188,8 +188,8 @@ def shelf_rows(connection: Connection) -> list[ShelfRow]:
     plain = [sa.type_coerce(column, sa.Text) for column in (t.search, t.genre)]
     rows = connection.execute(select(t.id, t.duration, t.disc_number, t.track_number, *plain).where(_present))
     return [
-        ShelfRow(*numbers, read_text(text), None if genre is None else read_text(genre))
-        for *numbers, text, genre in rows
+        ShelfRow(track_id, duration, disc, number, read_text(text), None if genre is None else read_text(genre))
+        for track_id, duration, disc, number, text, genre in rows
     ]
 
 
