@@ -143,7 +143,7 @@ def test_a_file_that_is_gone_or_is_no_audio(tmp_path: Path) -> None:
     assert is_colour(cover(text, size=96), RED)
 
 
-_PEAK = """
+_PEAK = r"""
 import re, sys
 from pathlib import Path
 from soundkin.audio import read_info
