@@ -139,6 +139,20 @@ def test_the_next_song_follows(page: Browser) -> None:
     advances(page)
 
 
+def test_passages_that_are_alike_play_one_after_the_other(page: Browser) -> None:
+    page.open(f"/song/{id_of(page, 'Amber Road')}")
+    page.see(".similar-rows .row-title")
+    row = next((one for one in page.all(".similar-rows .row") if "≈" in one.text), None)
+    if row is None:
+        pytest.skip("the model that comes along finds no passages alike in these songs")
+    other = row.text.splitlines()[0]
+    page.click(".similar-rows .passages")
+    page.see("#player .bar-title", "Amber Road")
+    assert playing(page) > 0, "not from its beginning"
+    page.see("#player .bar-title", other)
+    advances(page)
+
+
 def test_a_file_is_asked_about_and_is_not_added(page: Browser, tmp_path: Path) -> None:
     before = json.loads(page.fetch("/status"))["tracks"]
     file = FORMATS["mp3"].write(tmp_path / "Señor Ørn.mp3", music(20, seed=77))

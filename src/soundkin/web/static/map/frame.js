@@ -16,6 +16,7 @@
     let marked = -1;
     let mode = "pan";
     let only = -1;
+    let own = false; // has somebody moved or zoomed?
     let view = null; // {x, y, scale}: what is in the middle, and units a pixel
     let shift = { k: 1, x: 0, y: 0 }; // how the picture is scaled and moved since it was drawn
 
@@ -81,7 +82,9 @@
             return [least, most];
         };
         const [[left, right], [low, high]] = [ends(data.x), ends(data.y)];
-        const scale = 1.12 * Math.max((right - left) / window.innerWidth, (high - low) / window.innerHeight);
+        const [width, height] = [Math.max(1, window.innerWidth), Math.max(1, window.innerHeight)];
+        const scale = 1.12 * Math.max((right - left) / width, (high - low) / height);
+        own = false;
         view = { x: (left + right) / 2, y: (low + high) / 2, scale: scale || 1 };
     }
 
@@ -111,6 +114,7 @@
 
     /** Scale the picture by `k` around a place of the frame, in pixels, and move it. */
     function change(k, x, y, dx = 0, dy = 0) {
+        own = true;
         const [px, py] = [x + MARGIN * window.innerWidth, y + MARGIN * window.innerHeight];
         shift = { k: shift.k * k, x: px + k * (shift.x - px) + dx, y: py + k * (shift.y - py) + dy };
         plot.style.transform = `translate(${shift.x}px, ${shift.y}px) scale(${shift.k})`;
@@ -180,6 +184,7 @@
     plot.addEventListener("dblclick", () => work.zoom({ by: 0 }));
     window.addEventListener("resize", () => {
         if (!data) return;
+        if (!own) fit();
         void Plotly.relayout(plot, { width: plot.offsetWidth, height: plot.offsetHeight }).then(show);
     });
 

@@ -11,7 +11,8 @@ import { setQuery } from "../router.js";
 import { S } from "../strings.js";
 
 const PER_CATEGORY = 4;
-const CARDS = 12;
+const TAGS = 14;
+const CARDS = 24;
 const LOOKED_AT = 120; // newest songs among which the cards are chosen
 
 export async function render({ root, query, signal, title, moveFocus }) {
@@ -112,49 +113,36 @@ const tagChips = (tags) =>
         ),
     );
 
-/** What a stranger sees: songs to click, sounds to pick. */
+/** What a stranger sees: songs to click, sounds to pick. The songs do not wait for the sounds, whose place is kept. */
 async function start({ found }, asked) {
     if (!found.childElementCount) refill(found, el("div", { class: "cards-wait" }, skeleton(6)));
-    const [recent, tags] = await Promise.all([
-        api.get("/tracks", { order: "added", limit: LOOKED_AT }, { signal: asked }).catch((error) => {
-            if (error.code === "empty-library") return { items: [] };
-            throw error;
-        }),
-        api.get("/tags", {}, { signal: asked }).catch((error) => {
-            if (error.name === "AbortError") throw error;
-            return { items: [] }; // a model without tags
-        }),
-    ]);
+    const sounds = api.get("/tags", {}, { signal: asked }).then(
+        ({ items }) => foremost(items),
+        () => [], // a model without tags
+    );
+    const recent = await api.get("/tracks", { order: "added", limit: LOOKED_AT }, { signal: asked }).catch((error) => {
+        if (error.code === "empty-library") return { items: [] };
+        throw error;
+    });
     if (!recent.items.length) {
-        refill(
-            found,
-            empty(
-                S.emptyTitle,
-                S.emptyText,
-                el("a", { class: "button primary", href: "/library" }, icon("folder"), S.addMusic),
-            ),
-        );
+        const add = el("a", { class: "button primary", href: "/library" }, icon("folder"), S.addMusic);
+        refill(found, empty(S.emptyTitle, S.emptyText, add));
         return;
     }
     const shown = varied(recent.items);
-    const picked = foremost(tags.items);
     const cards = el("ul", { class: "cards" });
     shown.forEach((track, i) => cards.append(trackCard(track, { play: () => player.play(shown, i), signal: asked })));
+    const tags = el("section", { class: "find-tags" }, el("h2", {}, S.bySound), el("div", { class: "chips-wait" }));
+    const all = el("a", { href: "/?all" }, S.showAllSongs);
     refill(
         found,
-        picked.length > 0 && el("section", { class: "find-tags" }, el("h2", {}, S.bySound), tagChips(picked)),
-        el(
-            "section",
-            {},
-            el(
-                "div",
-                { class: "section-head" },
-                el("h2", {}, S.recentlyAdded),
-                el("a", { href: "/?all" }, S.showAllSongs),
-            ),
-            cards,
-        ),
+        tags,
+        el("section", {}, el("div", { class: "section-head" }, el("h2", {}, S.recentlyAdded), all), cards),
     );
+    const picked = await sounds;
+    if (asked.aborted) return;
+    if (picked.length) tags.lastChild.replaceWith(tagChips(picked));
+    else tags.remove();
 }
 
 /** A few of the newest songs, at first one of each album, so that they differ. */
@@ -171,7 +159,9 @@ function varied(tracks) {
 function foremost(tags) {
     const taken = {};
     const common = tags.filter((tag) => tag.tracks > 0).sort((a, b) => b.tracks - a.tracks);
-    return common.filter((tag) => (taken[tag.category] = (taken[tag.category] ?? 0) + 1) <= PER_CATEGORY).slice(0, 18);
+    return common
+        .filter((tag) => (taken[tag.category] = (taken[tag.category] ?? 0) + 1) <= PER_CATEGORY)
+        .slice(0, TAGS);
 }
 
 /** The rows of one page; each plays all that is shown, from there on. */

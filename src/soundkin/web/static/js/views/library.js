@@ -23,7 +23,13 @@ export async function render({ root, signal, title }) {
         }
     };
     refill(folders, list, folderForm(start));
-    refill(root, el("h1", {}, S.library), progress, el("div", { class: "panels" }, folders, numbers, models), failures);
+    refill(
+        root,
+        el("h1", {}, S.library),
+        progress,
+        el("div", { class: "panels" }, folders, el("div", {}, numbers, models)),
+        failures,
+    );
     progress.hidden = true;
     const scan = scanPanel(progress);
     let shown = null; // the state of the library that is on the page
