@@ -149,7 +149,12 @@ export function similarPanel(track, seed, { query, signal }) {
         });
     };
 
-    async function rank() {
+    let ranked = null; // the order that is on its way, or there
+    let found = [];
+    const playAll = () => found.length && player.play(found.map((item) => item.track));
+    const rank = () => (ranked = ask());
+
+    async function ask() {
         asking.abort();
         const now = (asking = new AbortController());
         drawWishes();
@@ -166,6 +171,7 @@ export function similarPanel(track, seed, { query, signal }) {
             };
             const { items } = await api.post("/similar", question, { signal: now.signal });
             if (now.signal.aborted) return;
+            found = items;
             const before = tops(list);
             refill(
                 list,
@@ -176,6 +182,7 @@ export function similarPanel(track, seed, { query, signal }) {
             announce(S.reranked(items.length));
         } catch (error) {
             if (error.name === "AbortError" || signal.aborted) return;
+            found = [];
             const clear = () => {
                 filters.only = [];
                 chips.update();
@@ -207,7 +214,7 @@ export function similarPanel(track, seed, { query, signal }) {
               .then(({ items }) => items.forEach((one) => known.set(one.id, one)))
               .catch(() => {})
         : Promise.resolve();
-    void ready.then(rank);
+    ranked = ready.then(rank);
 
     return el(
         "section",
@@ -221,7 +228,7 @@ export function similarPanel(track, seed, { query, signal }) {
                 {
                     type: "button",
                     class: "button small",
-                    on: { click: () => list.querySelector(".cover-button")?.click() },
+                    on: { click: () => void ranked.then(playAll) },
                 },
                 icon("play"),
                 S.playAll,

@@ -2,7 +2,7 @@
 
 import { savePlaylist } from "../actions.js";
 import * as api from "../api.js";
-import { el, icon, refill } from "../dom.js";
+import { el, fill, icon, refill } from "../dom.js";
 import { hours } from "../format.js";
 import { askText, complain } from "../overlays.js";
 import { arrowKeys, failure, skeleton, trackRow } from "../parts.js";
@@ -28,6 +28,9 @@ export async function render({ root, params, query, signal, title }) {
     let tracks = [];
     const note = el("p", { class: "note" });
     const place = el("div", {}, skeleton(n));
+    const start = () => player.play(tracks);
+    const play = el("button", { type: "button", class: "button primary", disabled: true, on: { click: start } });
+    fill(play, icon("play"), S.playAll);
     const load = async () => {
         setQuery({ n, s: isPath ? "" : chance });
         try {
@@ -43,6 +46,7 @@ export async function render({ root, params, query, signal, title }) {
                       { signal },
                   );
             tracks = items.map((item) => item.track);
+            play.disabled = false;
             note.textContent = S.songsAndTime(tracks.length, hours(tracks.reduce((sum, one) => sum + one.duration, 0)));
             const before = (i) => (i ? tracks[i - 1] : isPath ? null : track(params.seed));
             refill(
@@ -109,12 +113,7 @@ export async function render({ root, params, query, signal, title }) {
             el(
                 "div",
                 { class: "song-actions" },
-                el(
-                    "button",
-                    { type: "button", class: "button primary", on: { click: () => player.play(tracks) } },
-                    icon("play"),
-                    S.playAll,
-                ),
+                play,
                 el(
                     "button",
                     { type: "button", class: "button", "aria-haspopup": "dialog", on: { click: save } },
