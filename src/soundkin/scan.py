@@ -35,7 +35,7 @@ from soundkin.excerpts import ExcerptPlan
 from soundkin.model import DEFAULT_MODEL, Model, load_model
 from soundkin.progress import ProgressMeter, ScanProgress
 from soundkin.walk import Folder, FoundFile, walk
-from soundkin.workers import MOST_WORKERS, Lost, refuse_in_worker, run_in_workers
+from soundkin.workers import MOST_WORKERS, Lost, cores, refuse_in_worker, run_in_workers
 
 if TYPE_CHECKING:  # workers import this module too, and have no use for a database
     from soundkin.catalogue import Catalogue, KnownFile
@@ -128,7 +128,7 @@ def scan(
     """
     refuse_in_worker()
     roots = [folders] if isinstance(folders, str | os.PathLike) else list(folders)
-    count = _cores() if workers is None else workers
+    count = cores() if workers is None else workers
     if count < 0:
         raise InputError(f"workers must be 0 or more, not {workers}")
     if not time_limit > 0:
@@ -448,13 +448,6 @@ def _as_error(path: Path, lost: Lost) -> AudioError:
     if lost.why == "died":
         return DecoderCrashError(path, f"the decoder crashed ({lost.detail})")
     return AudioError(path, f"the analysis failed with {lost.detail}; this is a fault of soundkin, please report it")
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 # --- in a worker -----------------------------------------------------------------------------------------------------

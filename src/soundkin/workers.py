@@ -47,6 +47,13 @@ class Lost:
     """The signal or exit code, the time limit, or the exception: a part of a sentence."""
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def run_in_workers(
     function: Callable[[Context, Task], Result],
     tasks: Iterable[Task],

@@ -33,7 +33,7 @@ from soundkin.errors import (
     UnreadableError,
 )
 from soundkin.files import read_cache, replacing, write_cache
-from soundkin.workers import Lost, refuse_in_worker, run_in_workers
+from soundkin.workers import Lost, cores, refuse_in_worker, run_in_workers
 
 Array = npt.NDArray[Any]
 Function = Callable[[Path], Array]
@@ -105,11 +105,10 @@ def for_each_clip(
         if kept is not None:
             done(path, kept)
     waiting = [path for path in waiting if path not in results]
-    size = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     team = run_in_workers(
         _work,
         waiting,
-        workers=size if workers is None else workers,
+        workers=cores() if workers is None else workers,
         time_limit=time_limit,
         setup=_take,
         setup_args=(job,),

@@ -19,6 +19,7 @@ from soundkin.web.failures import INTERNAL, Refusal
 from soundkin.web.mapping import MapJob
 from soundkin.web.settings import is_loopback
 from soundkin.web.state import State
+from soundkin.workers import cores
 
 _log = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class Jobs:
         try:
             report = self._state.library.scan(
                 *places,
-                workers=max(1, _cores() - 1),
+                workers=max(1, cores() - 1),
                 on_progress=lambda now: self._tell_scan(_progress(now)),
                 stop=lambda: self._stop.is_set() or self._state.stopping.is_set(),
                 niceness=_NICENESS,
@@ -200,8 +201,3 @@ def _report(report: ScanReport) -> dict[str, Any]:
 def shown(path: Path) -> str:
     """A path as text that UTF-8 can carry."""
     return str(path).encode("utf-8", "replace").decode()
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
