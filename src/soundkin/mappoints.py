@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from soundkin.catalogue import SongMap, fold
+from soundkin.catalogue import SongMap, fold, spellings
 from soundkin.index import Index
 from soundkin.model import Tag
 from soundkin.modeltags import tag_columns
@@ -104,14 +103,7 @@ def _standing_out(
 
 def _coded(column: Sequence[str | None]) -> tuple[Codes, tuple[str, ...]]:
     """Each value as its place among the different ones, the commonest of which come first."""
-    spelt = Counter(value.strip() for value in column if value is not None and value.strip())
-    totals: Counter[str] = Counter()
-    usual: dict[str, str] = {}
-    for value, count in spelt.most_common():
-        totals[fold(value)] += count
-        usual.setdefault(fold(value), value)
-    ranked = [key for key, _ in totals.most_common(NONE)]
-    place = {key: number for number, key in enumerate(ranked)}
-    codes = {value: place.get(fold(value), NONE) for value in spelt}
-    found = np.array([codes.get((value or "").strip(), NONE) for value in column], np.uint16)
-    return found, tuple(usual[key] for key in ranked)
+    labels = tuple(label for label, _ in spellings(column)[:NONE])
+    place = {fold(label): number for number, label in enumerate(labels)}
+    codes = {value: place.get(fold(value), NONE) if value and value.strip() else NONE for value in set(column)}
+    return np.array([codes[value] for value in column], np.uint16), labels

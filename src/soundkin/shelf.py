@@ -6,7 +6,6 @@ The database would read every row for each letter that is typed.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import numpy.typing as npt
 
-from soundkin.catalogue import fold
+from soundkin.catalogue import fold, spellings
 from soundkin.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class Shelf:
             "\f".join(row.text for row in rows).split("\f") if rows else [],
             np.array([row.duration for row in rows], np.float64),
             np.array([100_000 * (row.disc or 0) + (row.number or 0) for row in rows], np.int64),
-            _count_genres([row.genre for row in rows]),
+            tuple(GenreCount(*found) for found in spellings(row.genre for row in rows)),
             catalogue,
         )
 
@@ -137,14 +136,3 @@ class Shelf:
     def _by_path(self) -> IntArray:
         ids = self._catalogue.ids_by_path()
         return ids[np.isin(ids, self.ids)]
-
-
-def _count_genres(column: Sequence[str | None]) -> tuple[GenreCount, ...]:
-    """Each genre in its most usual spelling; upper and lower case are one."""
-    spelt = Counter(genre.strip() for genre in column if genre is not None and genre.strip())
-    totals: Counter[str] = Counter()
-    usual: dict[str, str] = {}
-    for genre, count in spelt.most_common():
-        totals[fold(genre)] += count
-        usual.setdefault(fold(genre), genre)
-    return tuple(GenreCount(usual[key], count) for key, count in totals.most_common())

@@ -29,7 +29,7 @@ from soundkin.catalogue.records import (
     StoredModel,
     Track,
 )
-from soundkin.catalogue.schema import SCHEMA_VERSION, absolute, fold
+from soundkin.catalogue.schema import SCHEMA_VERSION, absolute, fold, spellings
 from soundkin.catalogue.songmaps import SongMap
 from soundkin.catalogue.store import Catalogue, default_path
 
@@ -51,4 +51,5 @@ __all__ = [
     "absolute",
     "default_path",
     "fold",
+    "spellings",
 ]

@@ -7,7 +7,7 @@ import errno
 import logging
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -22,6 +22,9 @@ from soundkin.errors import (
     LibraryFullError,
     LibraryReadOnlyError,
 )
+
+Transaction = Callable[[], contextlib.AbstractContextManager[Connection]]
+"""Begins one, as the parts of an open library are given it: `with write() as connection`."""
 
 _log = logging.getLogger(__name__)
 

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import Connection, and_, select
 
+from soundkin.catalogue.reading import in_chunks
 from soundkin.catalogue.schema import models, passages, tracks
 from soundkin.errors import InputError, LibraryCorruptError, ModelMismatchError
 from soundkin.excerpts import Passages
 
 if TYPE_CHECKING:  # it loads FFmpeg
     from soundkin.analysis import Analysis
-
-_CHUNK = 500  # ids a statement: every database bounds the number of its parameters
 
 
 def _packed(dimension: int) -> np.dtype[np.void]:
@@ -58,11 +57,11 @@ def read_passages(connection: Connection, model_id: str, ids: Sequence[int]) -> 
     if dimension is None:
         return {}
     packed, found = _packed(dimension), {}
-    for start in range(0, len(ids), _CHUNK):
+    for chunk in in_chunks(ids):
         rows = connection.execute(
             select(tracks.c.id, passages.c.excerpts)
             .join(passages, tracks.c.content_id == passages.c.content_id)
-            .where(tracks.c.id.in_(ids[start : start + _CHUNK]), passages.c.model_id == model_id)
+            .where(tracks.c.id.in_(chunk), passages.c.model_id == model_id)
         )
         for track_id, excerpts in rows:
             if len(excerpts) % packed.itemsize:

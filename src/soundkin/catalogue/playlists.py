@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, func, select
 
 from soundkin.catalogue import reading
+from soundkin.catalogue.database import Transaction
 from soundkin.catalogue.records import Track
 from soundkin.catalogue.schema import playlist_rows, playlists, tracks
 from soundkin.errors import InputError, PlaylistChangedError, SeedError, UnknownPlaylistError
@@ -21,10 +21,6 @@ MOST_TRACKS = 10_000
 """Rows that one playlist may have: some four weeks of music."""
 LONGEST_NAME = 200
 """Characters."""
-
-_CHUNK = 500  # ids a statement: every database bounds the number of its parameters
-
-Transaction = Callable[[], AbstractContextManager[Connection]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +160,8 @@ def _put(connection: Connection, playlist_id: int, track_ids: Sequence[int]) -> 
 
 def _refuse_unknown(connection: Connection, ids: Sequence[int]) -> None:
     known: set[int] = set()
-    for start in range(0, len(ids), _CHUNK):
-        known.update(connection.scalars(select(tracks.c.id).where(tracks.c.id.in_(ids[start : start + _CHUNK]))))
+    for chunk in reading.in_chunks(ids):
+        known.update(connection.scalars(select(tracks.c.id).where(tracks.c.id.in_(chunk))))
     if unknown := [i for i in ids if i not in known]:
         more = f", nor {len(unknown) - 1:,} others" if len(unknown) > 1 else ""
         raise SeedError(f"no track has the id {unknown[0]}{more}; a playlist holds tracks of the library")

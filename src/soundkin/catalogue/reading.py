@@ -119,7 +119,7 @@ _ORDERS: dict[str, tuple[sa.ColumnElement[Any], ...]] = {
 def tracks_by_id(connection: Connection, ids: Sequence[int]) -> list[Track]:
     """In the order of `ids`; those that are not in the library are left out."""
     found: dict[int, Track] = {}
-    for chunk in _chunks(ids):
+    for chunk in in_chunks(ids):
         found.update((t.id, t) for t in _tracks(connection.execute(_TRACKS.where(tracks.c.id.in_(chunk)))))
     return [found[i] for i in ids if i in found]
 
@@ -164,7 +164,8 @@ def _tracks(rows: Iterable[Any]) -> Iterator[Track]:
         yield Track(track_id, Path(path), content_id, duration, Tags(*tags), partial, missing)
 
 
-def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+def in_chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """`ids` a statement at a time."""
     return (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
 
 
@@ -259,7 +260,7 @@ def tag_probabilities(connection: Connection, model_id: str, ids: Sequence[int])
     """(len(ids), tags of the model) float32; a row of NaN where there are none."""
     width = _tag_count(connection, model_id)
     found: dict[int, bytes] = {}
-    for chunk in _chunks(ids):
+    for chunk in in_chunks(ids):
         rows = connection.execute(
             select(tracks.c.id, vectors.c.tags)
             .join(vectors, tracks.c.content_id == vectors.c.content_id)
@@ -273,7 +274,7 @@ def tag_probabilities(connection: Connection, model_id: str, ids: Sequence[int])
 def fingerprints(connection: Connection, ids: Sequence[int]) -> dict[int, bytes]:
     """By track id; tracks without one are left out."""
     found: dict[int, bytes] = {}
-    for chunk in _chunks(ids):
+    for chunk in in_chunks(ids):
         rows = connection.execute(
             select(tracks.c.id, recordings.c.fingerprint)
             .join(recordings, tracks.c.content_id == recordings.c.content_id)

@@ -9,7 +9,8 @@ import os
 import re
 import time
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -84,6 +85,18 @@ def fold(text: str) -> str:
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     kept = "".join(c for c in plain if not unicodedata.combining(c))
     return " ".join(kept.translate(_PLAIN).split())
+
+
+def spellings(texts: Iterable[str | None]) -> list[tuple[str, int]]:
+    """The different texts and how often each is there, the commonest first; what folds to one is one, in its most
+    usual spelling."""
+    spelt = Counter(text.strip() for text in texts if text is not None and text.strip())
+    totals: Counter[str] = Counter()
+    usual: dict[str, str] = {}
+    for text, count in spelt.most_common():
+        totals[fold(text)] += count
+        usual.setdefault(fold(text), text)
+    return [(usual[key], count) for key, count in totals.most_common()]
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------

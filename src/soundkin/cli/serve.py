@@ -11,8 +11,7 @@ import typer
 
 from soundkin.cli.options import Shared
 from soundkin.errors import InputError
-
-PORT = 8765
+from soundkin.web.settings import PORT
 
 
 def run(

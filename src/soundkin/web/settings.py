@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from soundkin.errors import InputError
 
 MEGABYTE = 1_000_000
+PORT = 8765
+"""Where the service listens unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,7 @@ class Settings:
 
     host: str = "127.0.0.1"
     """Address that the service listens on."""
-    port: int = 8765
+    port: int = PORT
     password_hash: str | None = None
     """As `soundkin.web.passwords.hash_password` gives it; None: whoever reaches the service may use it."""
     allowed_hosts: tuple[str, ...] = ()
