@@ -26,7 +26,7 @@ from soundkin import filters
 from soundkin.catalogue import Catalogue, fold, schema
 from soundkin.index import Index
 from soundkin.journeys import path, radio
-from soundkin.model import Space, Tag, TimbreModel
+from soundkin.model import Model, Space, Tag, TimbreModel
 from soundkin.recommend import similar
 from soundkin.seeds import Seed, seed_of
 
@@ -44,18 +44,25 @@ WORDS = [a + b + c for a in SYLLABLES for b in SYLLABLES for c in ("", "n", "s")
 Floats = npt.NDArray[np.float64]
 
 
-def generate(path: Path, *, tracks: int) -> None:
-    """Write a library of `tracks` rows at `path`, in bulk; the same one every time."""
+def generate(path: Path, *, tracks: int, model: Model | None = None) -> None:
+    """Write a library of `tracks` rows at `path`, in bulk, that `model` is said to have heard; the same one every time.
+
+    Without a model it is `timbre`, with invented tags.
+    """
     rng = np.random.default_rng(0)
-    model = TimbreModel()
-    model.tags = tuple(Tag(f"tag {i}", "genre") for i in range(TAGS))
+    if model is None:
+        model = TimbreModel()
+        model.tags = tuple(Tag(f"tag {i}", "genre") for i in range(TAGS))
     with Catalogue.open(path) as catalogue:
         catalogue.register_model(model)
     centres = rng.normal(0, 1, (400, model.space.dimension)).astype(np.float32)
+    tags = len(model.tags)
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
     with engine.begin() as connection:
         for start in range(0, tracks, 5000):
-            songs = [song for k in range(start, min(start + 5000, tracks), 25) for song in _songs(k, rng, centres)]
+            songs = [
+                song for k in range(start, min(start + 5000, tracks), 25) for song in _songs(k, rng, centres, tags)
+            ]
             connection.execute(schema.recordings.insert(), [_recording(**song) for song in songs])
             connection.execute(schema.tracks.insert(), [_track(**song) for song in songs])
             connection.execute(schema.vectors.insert(), [_vector(model_id=model.id, **song) for song in songs])
@@ -63,7 +70,7 @@ def generate(path: Path, *, tracks: int) -> None:
     engine.dispose()
 
 
-def _songs(first: int, rng: np.random.Generator, centres: npt.NDArray[np.float32]) -> list[dict[str, Any]]:
+def _songs(first: int, rng: np.random.Generator, centres: npt.NDArray[np.float32], tags: int) -> list[dict[str, Any]]:
     """25 songs, numbered from `first`; the last is the one before it once more, encoded anew."""
     songs: list[dict[str, Any]] = []
     for number in range(first, first + 24):
@@ -80,7 +87,7 @@ def _songs(first: int, rng: np.random.Generator, centres: npt.NDArray[np.float32
                 "year": 1960 + cluster % 64,
                 "duration": float(np.clip(rng.lognormal(5.4, 0.4), 30, 3600)),
                 "vector": centres[cluster] + rng.normal(0, 1, centres.shape[1]),
-                "heard": rng.beta(0.3, 3, TAGS),
+                "heard": rng.beta(0.3, 3, tags),
                 "codes": rng.integers(0, 1 << 16, 12 * 45, dtype=np.uint16),
             }
         )
