@@ -19,7 +19,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 ON_MUSIC = ("analysis_speed.py", "precision.py")
-ON_GENERATED = ("demo_styles.py", "startup.py", "similar_100k.py", "scan_memory.py")
+ON_GENERATED = ("demo_styles.py", "startup.py", "similar_100k.py", "scan_memory.py", "serving.py")
+IN_A_BROWSER = ("page_speed.py",)
 OF_THE_LAB = ("feature_table.py",)
 
 
@@ -35,6 +36,10 @@ def main() -> int:
     else:
         print(f"left out, for want of music in {music}: {', '.join(ON_MUSIC)}")
     failed += [name for script in ON_GENERATED for name in _run(script)]
+    if all(map(shutil.which, ("chromium", "chromedriver"))):
+        failed += [name for script in IN_A_BROWSER for name in _run(script)]
+    else:
+        print(f"left out, for want of chromium and chromedriver: {', '.join(IN_A_BROWSER)}")
     if all(importlib.util.find_spec(name) for name in ("librosa", "torch")):
         failed += [name for script in OF_THE_LAB for name in _run(script)]
     else:

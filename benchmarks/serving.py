@@ -52,9 +52,10 @@ def prepare(place: Path, *, tracks: int) -> tuple[Path, list[int]]:
     from soundkin.library import Library
     from soundkin.model import load_model
 
-    library, music = place / "library.db", place / "music"
+    model = load_model()
+    library, music = place / f"{model.id}-{tracks}.db", place / "music"
     if not library.exists():
-        generate(library, tracks=tracks, model=load_model())
+        generate(library, tracks=tracks, model=model)
         demo.compose(music)
         for number, folder in enumerate(sorted({path.parent for path in music.rglob("*") if path.is_file()})):
             (folder / "cover.jpg").write_bytes(picture(number))
