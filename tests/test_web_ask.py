@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import select
 import socket
 import tempfile
@@ -154,6 +155,24 @@ def test_a_full_disk_is_said_so(client: TestClient, monkeypatch: pytest.MonkeyPa
         patch.setattr(Path, "open", full)
         answer = client.post(ASK, content=bytes(100))
     assert (answer.status_code, answer.json()["error"]["code"]) == (507, "disk-full")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the size of files cannot be limited here")
+def test_a_part_is_never_taken_for_the_whole(tmp_path: Path) -> None:
+    """A disk that is nearly full takes a part of what is written, and says nothing of the rest."""
+    import resource
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield bytes(2_000_000)
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, before[1]))
+    try:
+        with pytest.raises(Refusal) as told:
+            receive(chunks(), tmp_path / "a", limit=3_000_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (told.value.status, told.value.code) == (507, "cannot-store")
 
 
 def test_only_a_few_are_looked_at_at_the_same_time(

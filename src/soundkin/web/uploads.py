@@ -54,7 +54,7 @@ async def receive(chunks: AsyncIterator[bytes], path: Path, *, limit: int) -> No
     Raises Refusal for more than `limit` bytes, for a disk that is full, and for a client that stops sending.
     """
     size, buffer = 0, bytearray()
-    with _told_plainly(), path.open("xb", buffering=0) as file:
+    with _told_plainly(), path.open("xb") as file:  # buffered: it writes all, or says why not
         try:
             async with asyncio.timeout(_LONGEST) as whole:
                 async for chunk in _in_time(chunks):
@@ -72,6 +72,7 @@ async def receive(chunks: AsyncIterator[bytes], path: Path, *, limit: int) -> No
         except ClientDisconnect as error:
             raise Refusal(499, "gone", "the upload was broken off") from error
         await to_thread.run_sync(file.write, bytes(buffer))
+        await to_thread.run_sync(file.flush)
 
 
 def file_name(header: str | None) -> Path:
