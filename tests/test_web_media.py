@@ -20,7 +20,7 @@ from sound import FORMATS, noise
 from soundkin.library import Library
 from soundkin.web.streaming import Unsatisfiable, byte_range
 from tagger_file import write_tagger
-from web_client import TestClient, client_of
+from web_client import TestClient, client_of, error_of
 
 XSS = "<img src=x onerror=alert(1)>"
 
@@ -211,7 +211,7 @@ def test_a_text_in_the_place_of_a_track_is_sound_to_every_browser(place: Place) 
             answer = place.client.get(url + what)
             assert answer.status_code == 422
             assert answer.json()["error"]["code"] in ("not-audio", "no-audio-stream")
-        assert place.client.get(f"{url}cover").status_code == 404
+        assert place.client.get(f"{url}cover").status_code == 204
         path.write_bytes(b"")
         assert place.client.get(f"{url}audio").content == b""
         assert place.client.get(f"{url}audio?transcode=mp3").status_code == 422
@@ -222,7 +222,7 @@ def test_a_text_in_the_place_of_a_track_is_sound_to_every_browser(place: Place) 
 def test_odd_tags_do_not_disturb_anything(place: Place) -> None:
     for what in ("audio", "audio?transcode=mp3", "waveform", "timeline"):
         assert place.client.get(place.url("odd.flac", what)).status_code == 200
-    assert place.client.get(place.url("odd.flac", "cover")).status_code == 404
+    assert place.client.get(place.url("odd.flac", "cover")).status_code == 204
 
 
 # --- pictures, waves, tags over time ---------------------------------------------------------------------------------
@@ -243,8 +243,12 @@ def test_a_cover_is_made_small_and_not_sent_twice(place: Place) -> None:
 
 def test_a_new_cover_is_noticed(place: Place) -> None:
     url = place.url("third.wma", "cover")
-    answer = place.client.get(url)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no-cover")
+    answer = place.client.get(url)  # none is no error
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert "max-age" in answer.headers["cache-control"] and answer.headers["etag"]
+    again = place.client.get(url, headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.headers["cache-control"]) == (304, answer.headers["cache-control"])
+    error_of(place.client.get("/api/v1/tracks/999/cover"), 404)
     picture = place.music / "folder.png"
     try:
         picture.write_bytes(pictures.png(30, 30))

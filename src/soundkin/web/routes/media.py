@@ -25,7 +25,10 @@ router = APIRouter(tags=["media"])
 Id = Annotated[int, Path(ge=1, le=LARGEST)]
 _KEEP = {"Cache-Control": "private, max-age=600"}
 _CHECK = {"Cache-Control": "private, no-cache"}  # ask every time whether it is still the same
-_JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "The picture."}}
+_JPEG: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/jpeg": {}}, "description": "The picture."},
+    204: {"description": "There is none, neither in the file nor beside it."},
+}
 _SOUND: dict[int | str, dict[str, Any]] = {
     200: {"content": {"audio/*": {}}, "description": "The sound."},
     206: {"content": {"audio/*": {}}, "description": "A part of the file."},
@@ -36,14 +39,14 @@ _SOUND: dict[int | str, dict[str, Any]] = {
 async def cover(
     request: Request, state: StateOf, track_id: Id, size: Annotated[int, Query(ge=1, le=2048)] = 384
 ) -> Response:
-    """The cover of a track as JPEG, about `size` pixels wide; 404 where there is none."""
+    """The cover of a track as JPEG, about `size` pixels wide; 204 where there is none."""
     wish = await run_in_threadpool(_cover_wish, state, track_id, size)
     headers = {**_KEEP, "ETag": f'"{wish.content_id[:12]}-{wish.state}-{wish.size}"'}
     if headers["ETag"] in re.findall(r'"[^"]*"', request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
     picture = await granted(request, media_of(state), wish)
-    if not picture:
-        raise Refusal(404, "no-cover", "this track has no cover, neither in its file nor beside it", headers=_KEEP)
+    if not picture:  # nothing is wrong: most browsers report every 404 to whoever looks for errors
+        return Response(status_code=204, headers=headers)
     return Response(picture, media_type="image/jpeg", headers=headers)
 
 
