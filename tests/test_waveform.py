@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from sound import FORMATS, noise, sine
 from soundkin import waveform as subject
 from soundkin.errors import DamagedError, NotAudioError, VanishedError
 from soundkin.mediacache import MediaCache
+from soundkin.tags import read_tempo
 from soundkin.waveform import POINTS, keep_waveform, kept_waveform, waveform
 
 CONTENT = "0123456789abcdef" * 2
@@ -88,16 +90,91 @@ def test_what_is_no_audio_says_so_and_what_is_cut_off_is_shown_as_far_as_it_goes
 
 def test_it_is_kept_in_two_bytes_a_part(steps: Path, tmp_path: Path) -> None:
     cache = MediaCache(tmp_path / "media")
-    assert kept_waveform(cache, CONTENT) is None
-    wave = waveform(steps)
-    keep_waveform(cache, CONTENT, wave)
-    kept = kept_waveform(cache, CONTENT)
+    assert kept_waveform(cache, CONTENT, "as it was") is None
+    wave = replace(waveform(steps), tempo=None)
+    keep_waveform(cache, CONTENT, "as it was", wave)
+    kept = kept_waveform(cache, CONTENT, "as it was")
     assert kept is not None
-    assert kept.duration == wave.duration
+    assert wave.loudness is not None
+    assert (kept.duration, kept.loudness, kept.tempo) == (wave.duration, wave.loudness, None)
     np.testing.assert_allclose(kept.peaks, wave.peaks, atol=1 / 500)
     np.testing.assert_allclose(kept.rms, wave.rms, atol=1 / 500)
     assert kept.rms.dtype == np.float32
     (file,) = cache.folder.rglob("*.npz")
     assert file.stat().st_size < 5000
     shutil.copy(steps, file)  # a damaged file is as good as none
-    assert kept_waveform(cache, CONTENT) is None
+    assert kept_waveform(cache, CONTENT, "as it was") is None
+
+
+def test_what_was_kept_by_an_earlier_version_or_before_other_tags_is_not_misread(steps: Path, tmp_path: Path) -> None:
+    cache = MediaCache(tmp_path / "media")
+    keep_waveform(cache, CONTENT, "as it was", waveform(steps))
+    assert kept_waveform(cache, CONTENT, "with other tags") is None
+    old = {"duration": np.array(12.0), "peaks": np.zeros(9, np.uint8), "rms": np.zeros(9, np.uint8)}
+    cache.write_arrays(CONTENT, "wave.npz", old, stamp="wave 1")
+    assert kept_waveform(cache, CONTENT, "as it was") is None
+
+
+@pytest.mark.parametrize(("channels", "expected"), [(1, -23.0), (2, -20.0)])
+@pytest.mark.parametrize("sr", [22050, 48000])
+def test_loudness_is_that_of_ebu_r128(tmp_path: Path, channels: int, expected: float, sr: int) -> None:
+    """ITU-R BS.1770: a sine of 997 Hz and 0 dBFS in one channel is -3.01 LUFS, and two channels add up."""
+    tone = sine(10, sr=sr, hz=997, level=10 ** (-20 / 20))
+    path = replace(FORMATS["wav-16"], sr=sr).write(tmp_path / "a.wav", np.stack([tone] * channels))
+    assert waveform(path).loudness == pytest.approx(expected, abs=0.1)
+
+
+def test_silent_parts_do_not_make_a_track_softer(tmp_path: Path) -> None:
+    y = np.concatenate([sine(25, hz=997, level=0.1), np.zeros(60 * 22050, np.float32)])
+    path = FORMATS["flac"].write(tmp_path / "a.flac", np.stack([y, y]))
+    assert waveform(path).loudness == pytest.approx(-20, abs=0.3)
+
+
+def test_where_loudness_is_not_known_it_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def loudness(y: np.ndarray) -> float | None:
+        return waveform(FORMATS["wav-16"].write(tmp_path / "a.wav", y)).loudness
+
+    assert loudness(np.zeros(5 * 22050, np.float32)) is None
+    assert loudness(sine(5, level=1e-4)) is None
+    assert loudness(np.stack([sine(5)] * 6)) is None  # which of them are at the back?
+    assert loudness(sine(5)) is not None
+    monkeypatch.setattr(subject, "LONGEST_WHOLE", 4.0)  # of that only a sample is heard
+    monkeypatch.setattr(subject, "SAMPLES", 4)
+    assert loudness(sine(5)) is None
+
+
+def test_tempo_is_what_the_file_says(tmp_path: Path) -> None:
+    for name, key in (("mp3", "TBPM"), ("flac", "BPM"), ("vorbis", "TEMPO"), ("wma", "WM/BeatsPerMinute")):
+        form = FORMATS[name]
+        path = form.write(tmp_path / f"a{form.suffix}", noise(3, sr=form.sr), tags={key: "127.5"})
+        assert waveform(path).tempo == 127.5, name
+    path = FORMATS["aac"].write(tmp_path / "a.m4a", noise(3), tags={"tmpo": "128"})
+    assert waveform(path).tempo == 128
+    assert waveform(FORMATS["flac"].write(tmp_path / "b.flac", noise(3))).tempo is None
+
+
+@pytest.mark.parametrize(
+    ("told", "tempo"),
+    [
+        ("120", 120.0),
+        (" 98,6 BPM", 98.6),
+        ("19.9", None),
+        ("20", 20.0),
+        ("400", 400.0),
+        ("0", None),
+        ("-120", None),
+        ("401", None),
+        ("12000", None),
+        ("120/60", None),
+        ("80-160", None),
+        ("1e2", None),
+        ("nan", None),
+        ("Allegro", None),
+        ("", None),
+        ("\u0661\u0662\u0660", None),
+        ("\udcff120", None),
+    ],
+)
+def test_a_tempo_that_music_has_not_is_none(told: str, tempo: float | None) -> None:
+    assert read_tempo({"title": "99", "BPM": told}) == tempo
+    assert read_tempo({"TBPM": told, "bpm": "0"}) == tempo

@@ -267,9 +267,23 @@ def test_a_waveform_is_made_once_and_has_as_many_points_as_asked_for(place: Plac
     again = place.client.get(f"{url}?points=40").json()
     assert time.perf_counter() - started < 5
     assert again["peaks"] == pytest.approx(first["peaks"], abs=0.01)
+    assert -60 < first["loudness"] == again["loudness"] < 0
+    assert first["tempo"] is None
     assert len(place.client.get(f"{url}?points=4000").json()["peaks"]) == 1200
     assert place.client.get(f"{url}?points=0").status_code == 422
     assert list((place.music.parent / "library.db-media").rglob("*-wave.npz"))
+
+
+def test_a_tempo_that_is_written_into_a_file_later_is_told(place: Place) -> None:
+    path = place.music / "other.flac"
+    kept = path.read_bytes()
+    url = place.url("other.flac", "waveform")
+    assert place.client.get(url).json()["tempo"] is None
+    try:
+        FORMATS["flac"].write(path, noise(12), tags={"BPM": "93"})
+        assert place.client.get(url).json()["tempo"] == 93
+    finally:
+        path.write_bytes(kept)
 
 
 def test_a_timeline_tells_tags_over_time(place: Place) -> None:

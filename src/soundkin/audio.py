@@ -15,7 +15,7 @@ import math
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -158,7 +158,8 @@ def open_container(path: Path, file: IO[bytes]) -> av.container.InputContainer:
             _Reader(file),
             mode="r",
             metadata_errors="surrogateescape",
-            options={"format_whitelist": _CONTAINERS, "max_pixels": str(MOST_PIXELS)},
+            # of MP4 also the tags that FFmpeg has no name of its own for, such as the tempo
+            options={"format_whitelist": _CONTAINERS, "max_pixels": str(MOST_PIXELS), "export_all": "1"},
         )
     except av.error.EOFError as error:
         raise DamagedError(path, "it ends before any audio begins") from error
@@ -200,22 +201,27 @@ class AudioSource:
         self.path = path
         self._container = container
         self._stream = stream = audio_stream(path, container)
+        self.metadata: dict[str, str] = {**container.metadata, **stream.metadata}
+        """What the file says of itself, under the names of its format."""
         self._lost = 0.0  # s that should have decoded and did not
         self._time_base: Any = stream.time_base  # a Fraction; set for every audio stream
         self._origin = float((stream.start_time or 0) * self._time_base)
         claimed = self._claimed_duration(file)
         self.info = self._read_packets(file, claimed)
 
-    def excerpts(self, plan: ExcerptPlan, *, sr: int) -> Iterator[Excerpt]:
+    def excerpts(
+        self, plan: ExcerptPlan, *, sr: int, also: Callable[[FloatArray, int], None] | None = None
+    ) -> Iterator[Excerpt]:
         """Decode the excerpts of `plan` in turn, mono float32 at `sr` Hz.
 
+        `also` is called with each of them as the file has it: (channels, n) float32, full scale 1, and its rate in Hz.
         An excerpt that does not decode is left out and the loss remembered for `info_after_decoding`. Raises
         NonFiniteError for samples that are no sound and DamagedError when too little decodes.
         """
         self._lost = heard = planned = 0.0
         for start, seconds in plan.windows(self.info.duration):
             planned += seconds
-            excerpt = self._decode_window(start, seconds, sr)
+            excerpt = self._decode_window(start, seconds, sr, also)
             lasts = len(excerpt.y) / sr
             heard += lasts
             self._lost += max(0.0, seconds - lasts)
@@ -322,7 +328,9 @@ class AudioSource:
             return f"it ends at {_clock(duration)} without an end mark: probably cut off"
         return None
 
-    def _decode_window(self, start: float, seconds: float, sr: int) -> Excerpt:
+    def _decode_window(
+        self, start: float, seconds: float, sr: int, also: Callable[[FloatArray, int], None] | None
+    ) -> Excerpt:
         """Decode [start, start + seconds) of the track; later and shorter, or empty, where decoding fails."""
         begin, end = self._origin + start, self._origin + start + seconds
         fifo = av.AudioFifo()  # joins frames in C: Vorbis makes hundreds of tiny ones a second
@@ -352,13 +360,17 @@ class AudioSource:
         joined = fifo.read()
         if joined is None or first is None:
             return Excerpt(start, np.empty(0, np.float32))
-        y = _mono(joined)[max(0, round((begin - first) * rate)) : max(0, round((end - first) * rate))]
+        samples, zero, full_scale = _samples(joined)
+        samples = samples[:, max(0, round((begin - first) * rate)) : max(0, round((end - first) * rate))]
+        y = _mono(samples, zero, full_scale)
         if not len(y):
             return Excerpt(start, y)
         if not np.isfinite(y).all():
             raise NonFiniteError(self.path, "it contains samples that are not finite numbers (NaN or infinity)")
         if (peak := float(np.abs(y).max())) > _LOUDEST:
             raise NonFiniteError(self.path, f"it contains samples of {peak:.3g}; full scale is 1")
+        if also is not None:
+            also((samples.astype(np.float32) - np.float32(zero)) / np.float32(full_scale), rate)
         return Excerpt(max(start, first - self._origin), resample(y, source_sr=rate, sr=sr))
 
     def _seek(self, target: float) -> float:
@@ -390,12 +402,8 @@ def resample(y: FloatArray, *, source_sr: int, sr: int) -> FloatArray:
     return np.concatenate([f.to_ndarray()[0] for f in frames]) if frames else np.empty(0, np.float32)
 
 
-def _mono(frame: Any) -> FloatArray:
-    """Mean over the channels of one frame, (n,) float32, full scale 1.
-
-    FFmpeg's own down-mix is not used: for float it scales stereo by 1/√2, so a mono file and its stereo copy would
-    differ in level.
-    """
+def _samples(frame: Any) -> tuple[npt.NDArray[Any], float, float]:
+    """The samples of one frame as they are, (channels, n), and what they have for 0 and, from there, for full scale."""
     samples: npt.NDArray[Any]
     channels = frame.layout.nb_channels
     if (frame.format.is_planar and channels >= 8) or frame.format.name == "s64":
@@ -407,14 +415,20 @@ def _mono(frame: Any) -> FloatArray:
         samples, planar = frame.to_ndarray(), frame.format.is_planar
     if not planar and channels > 1:
         samples = samples.reshape(-1, channels).T
-    full_scale = 1.0
+    if samples.dtype == np.uint8:
+        return samples, 128.0, 128.0
+    return samples, 0.0, -float(np.iinfo(samples.dtype).min) if samples.dtype.kind == "i" else 1.0
+
+
+def _mono(samples: npt.NDArray[Any], zero: float, full_scale: float) -> FloatArray:
+    """Mean over the channels, (n,) float32, full scale 1; what `_samples` gives goes in.
+
+    FFmpeg's own down-mix is not used: for float it scales stereo by 1/√2, so a mono file and its stereo copy would
+    differ in level.
+    """
     with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses what is not finite
         mean: npt.NDArray[Any] = samples[0] if len(samples) == 1 else samples.mean(axis=0, dtype=np.float32)
-        if samples.dtype == np.uint8:
-            mean, full_scale = mean.astype(np.float32) - 128, 128.0
-        elif samples.dtype.kind == "i":
-            full_scale = -float(np.iinfo(samples.dtype).min)
-        return mean.astype(np.float32) / np.float32(full_scale)
+        return (mean.astype(np.float32) - np.float32(zero)) / np.float32(full_scale)
 
 
 def _promised_size(file: IO[bytes]) -> int:

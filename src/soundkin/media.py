@@ -84,13 +84,15 @@ class WaveformWish:
 
     path: Path
     content_id: str
+    state: str
+    """What else it depends on: `file_state`."""
 
     def kept(self, cache: MediaCache) -> Waveform | None:
-        return kept_waveform(cache, self.content_id)
+        return kept_waveform(cache, self.content_id, self.state)
 
     def make(self, desk: Desk) -> Waveform:
         wave = waveform(self.path)
-        keep_waveform(desk.cache, self.content_id, wave)
+        keep_waveform(desk.cache, self.content_id, self.state, wave)
         return wave
 
 
@@ -153,8 +155,16 @@ def cover_size(wanted: int) -> int:
 
 def cover_state(status: os.stat_result, folder: os.stat_result) -> str:
     """What the cover of a file depends on: the file, which may get another picture, and what is in its folder."""
-    told = f"{status.st_size} {status.st_mtime_ns} {folder.st_mtime_ns}"
-    return hashlib.blake2b(told.encode(), digest_size=6).hexdigest()
+    return _digest(status.st_size, status.st_mtime_ns, folder.st_mtime_ns)
+
+
+def file_state(status: os.stat_result) -> str:
+    """What the tags of a file depend on, which may get others while its sound stays as it is."""
+    return _digest(status.st_size, status.st_mtime_ns)
+
+
+def _digest(*numbers: int) -> str:
+    return hashlib.blake2b(" ".join(map(str, numbers)).encode(), digest_size=6).hexdigest()
 
 
 class Media:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+SLOWEST, FASTEST = 20.0, 400.0
+"""Beats a minute that a tag is believed; many a program writes 0 for a tempo that it does not know."""
 _LONGEST = 1000  # characters of one tag
 
 
@@ -42,6 +44,7 @@ _TAG_KEYS: dict[str, tuple[str, ...]] = {
     "mb_album_id": ("musicbrainzalbumid",),
     "mb_artist_id": ("musicbrainzartistid",),
 }
+_TEMPO_KEYS = ("tbpm", "bpm", "tmpo", "tempo", "beatsperminute", "wmbeatsperminute")
 
 
 def read_tags(metadata: Mapping[str, str]) -> Tags:
@@ -59,6 +62,17 @@ def read_tags(metadata: Mapping[str, str]) -> Tags:
         else:
             found[field] = values[0] if values else None
     return Tags(**found)
+
+
+def read_tempo(metadata: Mapping[str, str]) -> float | None:
+    """Beats a minute as a container's key-value pairs tell them; None for what is no tempo that music has."""
+    for key, value in metadata.items():
+        if re.sub(r"[^a-z0-9]", "", key.lower()) in _TEMPO_KEYS:
+            found = re.match(r"\s*(\d{1,4}(?:[.,]\d{1,6})?)(?![\d.,:/e-])", value, re.ASCII)
+            tempo = float(found[1].replace(",", ".")) if found else 0.0
+            if SLOWEST <= tempo <= FASTEST:
+                return tempo
+    return None
 
 
 def _clean(text: str) -> str:

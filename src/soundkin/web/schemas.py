@@ -146,9 +146,6 @@ class TrackDetail(TrackItem):
     disc_number: int | None
     partial: Text | None = Field(description="Why only a part of it could be heard, or null.")
     tags: list[TagValue] = Field(description="Those worth telling, most probable first.")
-    tempo: float | None = Field(default=None, description="Beats a minute, where that is known.")
-    loudness: float | None = Field(default=None, description="LUFS, where that is known.")
-    has_cover: bool | None = Field(default=None, description="Null: that shows when the cover is asked for.")
 
 
 # --- recommendations ---------------------------------------------------------------------------------------------
@@ -251,11 +248,13 @@ class Status(BaseModel):
 
 
 class WaveformAnswer(BaseModel):
-    """How loud a track is from its beginning to its end, in equal parts."""
+    """How loud a track is from its beginning to its end, in equal parts, and as a whole."""
 
     duration: float = Field(description="Seconds.")
     peaks: list[float] = Field(description="The largest magnitude in each part, from 0 to 1.")
     rms: list[float] = Field(description="The root mean square of each part, from 0 to 1.")
+    loudness: float | None = Field(description="Integrated loudness of EBU R 128 in LUFS; null where it is not known.")
+    tempo: float | None = Field(description="Beats a minute as the file's own tags tell them, or null.")
 
 
 class TimelineTag(BaseModel):

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from soundkin.catalogue import Track
-from soundkin.media import CoverWish, TimelineWish, WaveformWish, cover_size, cover_state
+from soundkin.media import CoverWish, TimelineWish, WaveformWish, cover_size, cover_state, file_state
 from soundkin.trackfiles import media_type, open_track
 from soundkin.transcode import transcode
 from soundkin.web.failures import Refusal
@@ -58,12 +58,14 @@ async def waveform(
     track_id: Id,
     points: Annotated[int, Query(ge=1, le=4000)] = 800,
 ) -> WaveformAnswer:
-    """How loud a track is from its beginning to its end, in `points` equal parts or somewhat fewer."""
-    track = await run_in_threadpool(_there, state, track_id)
-    wave = (await granted(request, media_of(state), WaveformWish(track.path, track.content_id))).reduced(points)
+    """How loud a track is, from its beginning to its end in `points` equal parts or somewhat fewer, and as a whole."""
+    wish = await run_in_threadpool(_waveform_wish, state, track_id)
+    wave = (await granted(request, media_of(state), wish)).reduced(points)
     response.headers.update(_KEEP)
     peaks, rms = ([round(float(x), 3) for x in part] for part in (wave.peaks, wave.rms))
-    return WaveformAnswer(duration=round(wave.duration, 3), peaks=peaks, rms=rms)
+    return WaveformAnswer(
+        duration=round(wave.duration, 3), peaks=peaks, rms=rms, loudness=wave.loudness, tempo=wave.tempo
+    )
 
 
 @router.get("/tracks/{track_id}/timeline")
@@ -118,6 +120,12 @@ def _cover_wish(state: State, track_id: int, size: int) -> CoverWish:
     with file:
         depends = cover_state(os.fstat(file.fileno()), track.path.parent.stat())
     return CoverWish(track.path, track.content_id, cover_size(size), depends)
+
+
+def _waveform_wish(state: State, track_id: int) -> WaveformWish:
+    track, file = _open(state, track_id)
+    with file:
+        return WaveformWish(track.path, track.content_id, file_state(os.fstat(file.fileno())))
 
 
 def _as_mp3(track: Track, file: BinaryIO, start: float, *, head: bool) -> Response:
