@@ -306,6 +306,54 @@ def test_a_model_without_tags_tells_none(scanned: Path) -> None:
 # --- under load ------------------------------------------------------------------------------------------------------
 
 
+def ask_for(address: tuple[str, int], url: str) -> socket.socket:
+    """A client that asks and reads nothing of the answer yet."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(60)
+    client.connect(address)
+    client.sendall(f"GET {url} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    return client
+
+
+def test_so_many_songs_are_transcoded_at_a_time_and_who_goes_away_makes_room(tmp_path: Path) -> None:
+    music = tmp_path / "music"
+    music.mkdir()
+    FORMATS["wav-16"].write(music / "long.wav", noise(600, sr=8000))  # 14 MB of MP3: more than fits between the two
+    url = "/api/v1/tracks/1/audio?transcode=mp3"
+    with Library.open(tmp_path / "library.db", model="timbre") as library, contextlib.ExitStack() as opened:
+        library.scan(music, workers=0)
+        address = opened.enter_context(served(library, most_transcodes=2))
+        first, second = (opened.enter_context(ask_for(address, url)) for _ in range(2))
+        assert first.recv(12) == second.recv(12) == b"HTTP/1.1 200"
+        third = opened.enter_context(ask_for(address, url))
+        told = third.recv(100_000).decode()
+        assert told.startswith("HTTP/1.1 503") and "retry-after: 10" in told.lower()
+        for refused in ("start=1e6", "start=-1"):  # which takes no place
+            assert opened.enter_context(ask_for(address, f"{url}&{refused}")).recv(10) == b"HTTP/1.1 4"
+        assert opened.enter_context(ask_for(address, url.partition("?")[0])).recv(12) == b"HTTP/1.1 200"
+        first.close()
+        end = time.monotonic() + 30
+        while opened.enter_context(ask_for(address, url)).recv(12) != b"HTTP/1.1 200":
+            assert time.monotonic() < end, "a transcode outlives its client"
+            time.sleep(0.1)
+        assert opened.enter_context(ask_for(address, url)).recv(12) == b"HTTP/1.1 503"
+
+
+def test_what_cannot_be_transcoded_gives_its_place_back(place: Place) -> None:
+    path = place.music / "other.flac"
+    kept = path.read_bytes()
+    try:
+        path.write_text("no song\n" * 1000)
+        with client_of(place.library, most_transcodes=1) as client:
+            for _ in range(3):
+                error_of(client.get(place.url("other.flac", "audio?transcode=mp3")), 422)
+            for _ in range(3):
+                assert client.get(place.url("third.wma", "audio?transcode=mp3")).status_code == 200
+    finally:
+        path.write_bytes(kept)
+
+
 def test_slow_clients_hold_up_nobody(tmp_path: Path) -> None:
     """A hundred clients, more than there are threads, ask for sound and read none of it: others are still answered."""
     music = tmp_path / "music"
@@ -313,7 +361,7 @@ def test_slow_clients_hold_up_nobody(tmp_path: Path) -> None:
     FORMATS["wav-16"].write(music / "long.wav", noise(150, sr=22050))  # 6 MB: more than fits between the two
     with Library.open(tmp_path / "library.db", model="timbre") as library, contextlib.ExitStack() as slow:
         library.scan(music, workers=0)
-        address = slow.enter_context(served(library))
+        address = slow.enter_context(served(library, most_transcodes=50))
         clients = [slow.enter_context(socket.socket()) for _ in range(100)]
         for i, one in enumerate(clients):
             one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

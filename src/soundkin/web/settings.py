@@ -29,6 +29,8 @@ class Settings:
     """Bytes of a file that is asked about."""
     upload_time_limit: float = 120.0
     """Seconds that the analysis of such a file may take."""
+    most_transcodes: int = 8
+    """Songs that are transcoded at the same time."""
     session_hours: float = 24 * 14
     """How long a login lasts after it was last used."""
     login_attempts: int = 5

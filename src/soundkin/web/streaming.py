@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from email.utils import formatdate
 from typing import BinaryIO
@@ -18,9 +19,10 @@ from anyio.lowlevel import RunVar
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from soundkin.web.failures import error_response
+from soundkin.web.failures import Refusal, error_response
 
 _CHUNK = 256 * 1024
+_FORGOTTEN = 900.0  # s without taking anything: a page left open must not keep a place for ever
 # threads of their own: a dead disk, or much to encode, must not stop other answers
 _READERS: RunVar[CapacityLimiter] = RunVar("readers")
 _MAKERS: RunVar[CapacityLimiter] = RunVar("makers")
@@ -110,6 +112,31 @@ class FileAnswer(Response):
         await error_response(416, "no-such-range", message, headers=headers)(scope, receive, send)
 
 
+class Makers:
+    """Lets at most `most` answers be made at a time; one for each application."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._places = threading.BoundedSemaphore(most)
+
+    def answer(self, make: Callable[[], Generator[bytes, None, None]], *, media_type: str) -> MadeAnswer:
+        """The answer of the generator that `make()` gives, whose first chunk is made here.
+
+        So what it raises can still be told. Raises Refusal, before `make` is called, when too many are made already.
+        """
+        if not self._places.acquire(blocking=False):
+            message = f"{self._most} songs are being transcoded already; stop one of them, or try again soon"
+            raise Refusal(503, "busy", message, headers={"Retry-After": "10"})
+        chunks = self._placed(make)
+        return MadeAnswer(next(chunks, b""), chunks, media_type=media_type)
+
+    def _placed(self, make: Callable[[], Generator[bytes, None, None]]) -> Generator[bytes, None, None]:
+        try:
+            yield from make()
+        finally:
+            self._places.release()
+
+
 class MadeAnswer(Response):
     """The chunks of a generator, of which the first is already made; the generator is closed at the end."""
 
@@ -129,7 +156,8 @@ class MadeAnswer(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         chunk: bytes | None = self._first
         while chunk:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            with anyio.fail_after(_FORGOTTEN):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
             chunk = await to_thread.run_sync(next, self._rest, None, limiter=_limiter(_MAKERS))
         await send({"type": "http.response.body", "body": b""})
 

@@ -18,7 +18,7 @@ from soundkin.web.failures import Refusal
 from soundkin.web.granting import granted, media_of
 from soundkin.web.schemas import LARGEST, TimelineAnswer, TimelineTag, WaveformAnswer
 from soundkin.web.state import State, StateOf
-from soundkin.web.streaming import MADE, FileAnswer, MadeAnswer
+from soundkin.web.streaming import MADE, FileAnswer, Makers
 
 router = APIRouter(tags=["media"])
 
@@ -96,7 +96,7 @@ def audio(
     """The file of a track, or a range of it; or its sound as MP3."""
     track, file = _open(state, track_id)
     if form is not None:
-        return _as_mp3(track, file, start, head=request.method == "HEAD")
+        return _as_mp3(state, track, file, start, head=request.method == "HEAD")
     status = os.fstat(file.fileno())
     etag = f'"{track.content_id[:12]}-{status.st_mtime_ns:x}-{status.st_size:x}"'
     return FileAnswer(file, media_type=media_type(track.path, file), etag=etag, headers=_CHECK)
@@ -128,7 +128,7 @@ def _waveform_wish(state: State, track_id: int) -> WaveformWish:
         return WaveformWish(track.path, track.content_id, file_state(os.fstat(file.fileno())))
 
 
-def _as_mp3(track: Track, file: BinaryIO, start: float, *, head: bool) -> Response:
+def _as_mp3(state: State, track: Track, file: BinaryIO, start: float, *, head: bool) -> Response:
     if start >= track.duration:
         file.close()
         raise Refusal(
@@ -137,6 +137,13 @@ def _as_mp3(track: Track, file: BinaryIO, start: float, *, head: bool) -> Respon
     if head:
         file.close()
         return Response(media_type="audio/mpeg", headers=MADE)
-    chunks = transcode(track.path, file, start=start)
-    # the first chunk shows whether there is anything to hear, while an error can still be told
-    return MadeAnswer(next(chunks, b""), chunks, media_type="audio/mpeg")
+    try:
+        makers = state.part(_makers)
+        return makers.answer(lambda: transcode(track.path, file, start=start), media_type="audio/mpeg")
+    except BaseException:
+        file.close()
+        raise
+
+
+def _makers(state: State) -> Makers:
+    return Makers(state.settings.most_transcodes)
