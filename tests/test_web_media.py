@@ -18,6 +18,7 @@ import pictures
 from served import served
 from sound import FORMATS, noise
 from soundkin.library import Library
+from soundkin.web import streaming
 from soundkin.web.streaming import Unsatisfiable, byte_range
 from tagger_file import write_tagger
 from web_client import TestClient, client_of, error_of
@@ -338,6 +339,16 @@ def test_so_many_songs_are_transcoded_at_a_time_and_who_goes_away_makes_room(tmp
             assert time.monotonic() < end, "a transcode outlives its client"
             time.sleep(0.1)
         assert opened.enter_context(ask_for(address, url)).recv(12) == b"HTTP/1.1 503"
+
+
+def test_a_song_is_not_transcoded_long_before_it_is_heard(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = place.url("third.wma", "audio?transcode=mp3")  # 12 s
+    whole = place.client.get(url).content
+    monkeypatch.setattr(streaming, "AHEAD", 2.0)
+    monkeypatch.setattr(streaming, "PACE", 5.0)
+    began = time.monotonic()
+    assert place.client.get(url).content == whole
+    assert time.monotonic() - began >= 1.5  # 12 s less the last chunk and 2 s, at 5 s a second
 
 
 def test_what_cannot_be_transcoded_gives_its_place_back(place: Place) -> None:

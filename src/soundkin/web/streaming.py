@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from soundkin.web.failures import Refusal, error_response
 
+AHEAD, PACE = 30.0, 4.0
 _CHUNK = 256 * 1024
 _FORGOTTEN = 900.0  # s without taking anything: a page left open must not keep a place for ever
 # threads of their own: a dead disk, or much to encode, must not stop other answers
@@ -119,8 +120,8 @@ class Makers:
         self._most = most
         self._places = threading.BoundedSemaphore(most)
 
-    def answer(self, make: Callable[[], Generator[bytes, None, None]], *, media_type: str) -> MadeAnswer:
-        """The answer of the generator that `make()` gives, whose first chunk is made here.
+    def answer(self, make: Callable[[], Generator[bytes, None, None]], *, media_type: str, rate: float) -> MadeAnswer:
+        """The answer of the generator that `make()` gives, whose first chunk is made here; `rate` is bytes a second.
 
         So what it raises can still be told. Raises Refusal, before `make` is called, when too many are made already.
         """
@@ -128,7 +129,7 @@ class Makers:
             message = f"{self._most} songs are being transcoded already; stop one of them, or try again soon"
             raise Refusal(503, "busy", message, headers={"Retry-After": "10"})
         chunks = self._placed(make)
-        return MadeAnswer(next(chunks, b""), chunks, media_type=media_type)
+        return MadeAnswer(next(chunks, b""), chunks, media_type=media_type, rate=rate)
 
     def _placed(self, make: Callable[[], Generator[bytes, None, None]]) -> Generator[bytes, None, None]:
         try:
@@ -138,10 +139,14 @@ class Makers:
 
 
 class MadeAnswer(Response):
-    """The chunks of a generator, of which the first is already made; the generator is closed at the end."""
+    """The chunks of a generator, of which the first is already made; the generator is closed at the end.
 
-    def __init__(self, first: bytes, rest: Generator[bytes, None, None], *, media_type: str) -> None:
-        self._first, self._rest = first, rest
+    AHEAD seconds are made at once, and PACE seconds a second from then on: what is not listened to is not made, and
+    other answers do not wait for Python's lock while a whole song is.
+    """
+
+    def __init__(self, first: bytes, rest: Generator[bytes, None, None], *, media_type: str, rate: float) -> None:
+        self._first, self._rest, self._rate = first, rest, rate
         self.status_code, self.media_type, self.background = 200, media_type, None
         self.init_headers(MADE)
 
@@ -155,9 +160,12 @@ class MadeAnswer(Response):
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         chunk: bytes | None = self._first
+        made, began = 0, anyio.current_time()
         while chunk:
+            made += len(chunk)
             with anyio.fail_after(_FORGOTTEN):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await anyio.sleep_until(began + (made / self._rate - AHEAD) / PACE)
             chunk = await to_thread.run_sync(next, self._rest, None, limiter=_limiter(_MAKERS))
         await send({"type": "http.response.body", "body": b""})
 

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from soundkin.catalogue import Track
 from soundkin.media import CoverWish, TimelineWish, WaveformWish, cover_size, cover_state, file_state
 from soundkin.trackfiles import media_type, open_track
-from soundkin.transcode import transcode
+from soundkin.transcode import BIT_RATE, transcode
 from soundkin.web.failures import Refusal
 from soundkin.web.granting import granted, media_of
 from soundkin.web.schemas import LARGEST, TimelineAnswer, TimelineTag, WaveformAnswer
@@ -139,7 +139,9 @@ def _as_mp3(state: State, track: Track, file: BinaryIO, start: float, *, head: b
         return Response(media_type="audio/mpeg", headers=MADE)
     try:
         makers = state.part(_makers)
-        return makers.answer(lambda: transcode(track.path, file, start=start), media_type="audio/mpeg")
+        return makers.answer(
+            lambda: transcode(track.path, file, start=start), media_type="audio/mpeg", rate=BIT_RATE / 8
+        )
     except BaseException:
         file.close()
         raise
