@@ -6,6 +6,7 @@ import { S } from "./strings.js";
 
 const READY_BEFORE = 20; // seconds before its end at which the next song is fetched
 const HAND_OVER = 0.3; // seconds before its end at which the end is awaited by the clock
+const LEAD = 0.006; // seconds that a browser takes to begin a song that is ready
 const MOST_REMEMBERED = 500; // songs of the queue that a reload keeps
 
 /**
@@ -137,8 +138,9 @@ class Player extends EventTarget {
         this.#start(slot);
     }
 
-    next() {
-        if (this.index + 1 < this.queue.length) return this.#go(this.index + 1);
+    /** Go to the next song; `fading` lets the last milliseconds of this one be heard under its beginning. */
+    next({ fading = false } = {}) {
+        if (this.index + 1 < this.queue.length) return this.#go(this.index + 1, { fading });
         this.#wanted = false;
         this.#slots[this.#now].audio.pause();
         this.seek(0);
@@ -223,7 +225,7 @@ class Player extends EventTarget {
         audio.preload = "auto";
         const slot = { audio, entry: null, offset: 0, transcoded: false, timer: 0 };
         audio.addEventListener("timeupdate", () => this.#isNow(slot) && this.#progress(slot));
-        audio.addEventListener("ended", () => this.#isNow(slot) && this.#wanted && this.next());
+        audio.addEventListener("ended", () => this.#isNow(slot) && this.#wanted && this.next({ fading: true }));
         audio.addEventListener("error", () => this.#failed(slot));
         for (const name of ["playing", "waiting", "canplay", "durationchange"]) {
             audio.addEventListener(name, () => this.#isNow(slot) && this.#tell("state"));
@@ -242,7 +244,7 @@ class Player extends EventTarget {
         return this.#slots[this.#now] === slot;
     }
 
-    #go(index, { at = null, play = true } = {}) {
+    #go(index, { at = null, play = true, fading = false } = {}) {
         const heard = this.#slots[this.#now];
         const spare = this.#slots[1 - this.#now];
         const entry = this.queue[index];
@@ -252,16 +254,20 @@ class Player extends EventTarget {
         const begin = at ?? entry.from;
         window.clearTimeout(heard.timer);
         const ready = spare.entry === entry && at === null;
-        this.#empty(heard);
         this.#now = 1 - this.#now;
         if (!ready) this.#load(spare, entry, begin, { play });
-        else if (play) this.#start(spare);
+        else if (play) this.#start(spare); // before anything else: what is done first would be heard as a gap
+        if (ready && fading) {
+            heard.entry = null;
+            heard.timer = window.setTimeout(() => this.#empty(heard), 1000 * HAND_OVER);
+        } else this.#empty(heard);
         this.#tell("track");
         this.#tell("state");
         this.#save();
     }
 
     #load(slot, entry, at, { play }) {
+        window.clearTimeout(slot.timer);
         slot.entry = entry;
         slot.transcoded = !entry.url && this.#transcode.has(entry.track.id);
         slot.offset = slot.transcoded ? at : 0;
@@ -302,8 +308,8 @@ class Player extends EventTarget {
         window.clearTimeout(slot.timer);
         if (following && this.#wanted && !slot.transcoded && left < HAND_OVER && spare.entry === following) {
             slot.timer = window.setTimeout(
-                () => this.#isNow(slot) && this.#wanted && this.next(),
-                1000 * Math.max(0, left),
+                () => this.#isNow(slot) && this.#wanted && this.next({ fading: true }),
+                1000 * Math.max(0, left - LEAD),
             );
         }
         if (Date.now() - this.#saved > 4000) this.#save();
