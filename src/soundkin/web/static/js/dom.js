@@ -97,24 +97,20 @@ export function icon(name) {
     );
 }
 
-/** A button that shows an icon and is called `label`; with `text` it shows that too. */
-export function iconButton(name, label, onclick, { text = "", ...props } = {}) {
-    const kind = text ? "button" : "icon-button";
-    const { class: more = "", on = {}, ...rest } = props;
-    return el(
-        "button",
-        {
-            type: "button",
-            class: `${kind} ${more}`.trim(),
-            "aria-label": text && text === label ? null : label,
-            title: text ? null : label,
-            on: { click: onclick, ...on },
-            ...rest,
-        },
-        icon(name),
-        text,
-    );
+/** A round button that shows an icon and is called `label`. */
+export function iconButton(name, label, onclick, { class: more = "", ...props } = {}) {
+    const told = { type: "button", class: `icon-button ${more}`.trim(), "aria-label": label, title: label };
+    return el("button", { ...told, on: { click: onclick }, ...props }, icon(name));
 }
+
+/** A button with words, and an icon before them unless `name` is null. `class`: `primary`, `small`. */
+export function button(name, text, onclick, { class: more = "", ...props } = {}) {
+    const told = { type: "button", class: `button ${more}`.trim(), on: { click: onclick } };
+    return el("button", { ...told, ...props }, name && icon(name), el("span", {}, text));
+}
+
+/** A button that opens a dialog. */
+export const dialogButton = (name, text, onclick) => button(name, text, onclick, { "aria-haspopup": "dialog" });
 
 let polite = null;
 

@@ -1,7 +1,7 @@
 // Any audio file can be dropped on the page, or chosen: it is asked about, and forgotten.
 
 import { ask } from "./api.js";
-import { el, icon } from "./dom.js";
+import { button, el, icon } from "./dom.js";
 import { bytes, percent } from "./format.js";
 import { openDialog } from "./overlays.js";
 import { navigate } from "./router.js";
@@ -67,7 +67,7 @@ export async function askAbout(file) {
             el(
                 "div",
                 { class: "dialog-buttons" },
-                el("button", { type: "button", class: "button", on: { click: () => close() } }, S.cancel),
+                button(null, S.cancel, () => close()),
             ),
         );
     });
@@ -101,7 +101,7 @@ export function fileButton(label) {
     return el(
         "span",
         { class: "file-button" },
-        el("button", { type: "button", class: "button", on: { click: () => input.click() } }, icon("upload"), label),
+        button("upload", label, () => input.click()),
         input,
     );
 }

@@ -2,7 +2,7 @@
 
 import { trackMenu } from "./actions.js";
 import { cover } from "./cover.js";
-import { el, icon, iconButton, refill } from "./dom.js";
+import { button, el, icon, iconButton, refill } from "./dom.js";
 import { byline, clock } from "./format.js";
 import { player, playState } from "./player.js";
 import { S } from "./strings.js";
@@ -16,13 +16,17 @@ export function failure(error, again) {
         { class: "failure", role: "alert" },
         icon("warning"),
         el("p", {}, error.message),
-        again && iconButton("refresh", S.tryAgain, again, { text: S.tryAgain }),
+        again && button("refresh", S.tryAgain, again),
     );
 }
 
 /** Nothing here yet, and what to do. */
 export const empty = (title, text, ...more) =>
     el("div", { class: "empty" }, el("h2", {}, title), text && el("p", {}, text), ...more);
+
+/** The head of a list of songs: what stands above its name, what stands below, and what can be done with it. */
+export const listHead = (above, heading, below, ...actions) =>
+    el("header", { class: "list-head" }, above, heading, below, el("div", { class: "song-actions" }, actions));
 
 /** The places of `n` rows that are on their way, so that nothing jumps when they come. */
 export function skeleton(n) {
@@ -156,12 +160,7 @@ export async function growing(place, { fetchPage, show, signal }) {
         list.append(show(page.items, all));
         const left = page.total === null ? page.items.length === page.limit : all.length < page.total;
         const press = () => step().catch((error) => !signal.aborted && refill(more, failure(error, press)));
-        refill(
-            more,
-            left &&
-                page.items.length > 0 &&
-                el("button", { type: "button", class: "button", on: { click: press } }, S.showMore),
-        );
+        refill(more, left && page.items.length > 0 && button(null, S.showMore, press));
         return page;
     };
     const page = await step();

@@ -2,7 +2,7 @@
 
 import { savePlaylist } from "./actions.js";
 import { cover } from "./cover.js";
-import { announce, el, icon, iconButton, refill } from "./dom.js";
+import { announce, button, el, icon, iconButton, refill } from "./dom.js";
 import { clock } from "./format.js";
 import { askText, complain, openDialog } from "./overlays.js";
 import { player } from "./player.js";
@@ -129,17 +129,9 @@ export function buildPlayerBar() {
             failure && [
                 icon("warning"),
                 el("span", {}, S.cannotPlayTitle(failure.track.title), " ", failure.message),
-                el(
-                    "button",
-                    { type: "button", class: "button small", on: { click: () => player.resume() } },
-                    S.tryAgain,
-                ),
+                button(null, S.tryAgain, () => player.resume(), { class: "small" }),
                 player.index + 1 < player.queue.length &&
-                    el(
-                        "button",
-                        { type: "button", class: "button small", on: { click: () => player.next() } },
-                        S.skipSong,
-                    ),
+                    button(null, S.skipSong, () => player.next(), { class: "small" }),
             ],
         );
         onTime();
@@ -246,18 +238,8 @@ function showQueue() {
                 el(
                     "div",
                     { class: "queue-tools" },
-                    el(
-                        "button",
-                        { type: "button", class: "button small", on: { click: () => keep(close) } },
-                        icon("add"),
-                        S.saveAsPlaylist,
-                    ),
-                    el(
-                        "button",
-                        { type: "button", class: "button small", on: { click: () => player.clear() } },
-                        icon("trash"),
-                        S.clearQueue,
-                    ),
+                    button("add", S.saveAsPlaylist, () => keep(close), { class: "small" }),
+                    button("trash", S.clearQueue, () => player.clear(), { class: "small" }),
                 ),
                 list,
             ),

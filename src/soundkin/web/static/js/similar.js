@@ -1,7 +1,7 @@
 // Songs like a song: similarity, reason, and "more like this", "less like this", which re-rank at once.
 
 import * as api from "./api.js";
-import { announce, el, icon, iconButton, refill } from "./dom.js";
+import { announce, button, el, icon, iconButton, refill } from "./dom.js";
 import { filterChips } from "./filters.js";
 import { clock, percent } from "./format.js";
 import { empty, failure, skeleton, trackRow } from "./parts.js";
@@ -189,19 +189,8 @@ export function similarPanel(track, seed, { query, signal }) {
                 void rank();
             };
             if (error.code === "empty-library" && filters.only.length) {
-                refill(
-                    place,
-                    empty(
-                        S.nothingPasses,
-                        null,
-                        el("button", { type: "button", class: "button", on: { click: clear } }, S.clearFilters),
-                    ),
-                );
-            } else
-                refill(
-                    place,
-                    failure(error, () => rank()),
-                );
+                refill(place, empty(S.nothingPasses, null, button(null, S.clearFilters, clear)));
+            } else refill(place, failure(error, rank));
         } finally {
             if (asking === now) place.classList.remove("waiting");
         }
@@ -223,16 +212,7 @@ export function similarPanel(track, seed, { query, signal }) {
             "div",
             { class: "section-head" },
             el("h2", { id: "similar-title" }, S.similarSongs),
-            el(
-                "button",
-                {
-                    type: "button",
-                    class: "button small",
-                    on: { click: () => void ranked.then(playAll) },
-                },
-                icon("play"),
-                S.playAll,
-            ),
+            button("play", S.playAll, () => void ranked.then(playAll), { class: "small" }),
         ),
         chips.node,
         wishes,

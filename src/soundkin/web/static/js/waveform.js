@@ -33,7 +33,7 @@ function picture(className, draw, signal) {
 }
 
 /**
- * The panel. `track` plays from where it is clicked, by `playFrom(seconds)`. Returns `{node, setPeaks, setTimeline}`.
+ * The panel. `track` plays from where it is clicked, by `playFrom(seconds)`. Returns `{node, setPeaks, setFigures, setTimeline, reserve}`.
  */
 export function soundPanel(track, { playFrom, signal }) {
     let peaks = null;
@@ -73,13 +73,14 @@ export function soundPanel(track, { playFrom, signal }) {
         wave,
     );
     const lanes = el("div", { class: "lanes" });
+    const time = el("span", { class: "wave-time" });
+    const figures = el("span", { class: "wave-figures" });
     const node = el(
         "div",
         { class: "sound" },
-        el("div", { class: "wave-line" }, el("span", { class: "lane-name wave-time" }), slider),
+        el("div", { class: "wave-line" }, el("div", { class: "wave-told" }, time, figures), slider),
         lanes,
     );
-    const time = node.querySelector(".wave-time");
 
     const shareAt = (event, box) => {
         const area = box.getBoundingClientRect();
@@ -140,6 +141,15 @@ export function soundPanel(track, { playFrom, signal }) {
         setPeaks(values) {
             peaks = values;
             wave.redraw();
+        },
+        /** Tempo and loudness, where they are known; they stand where there is room, so nothing moves. */
+        setFigures({ tempo, loudness }) {
+            const known = (value) => typeof value === "number";
+            refill(
+                figures,
+                known(tempo) && el("span", { title: S.tempoTitle }, S.tempo(tempo)),
+                known(loudness) && el("span", { title: S.loudnessTitle }, S.loudness(loudness)),
+            );
         },
         setTimeline(timeline) {
             const top = Math.max(0.3, ...timeline.tags.flatMap((tag) => tag.probabilities)); // rare tags are never probable: their course is what tells

@@ -2,10 +2,10 @@
 
 import { savePlaylist } from "../actions.js";
 import * as api from "../api.js";
-import { el, fill, icon, refill } from "../dom.js";
+import { button, dialogButton, el, refill } from "../dom.js";
 import { hours } from "../format.js";
 import { askText, complain } from "../overlays.js";
-import { arrowKeys, failure, skeleton, trackRow } from "../parts.js";
+import { arrowKeys, failure, listHead, skeleton, trackRow } from "../parts.js";
 import { player } from "../player.js";
 import { setQuery } from "../router.js";
 import { match, reason } from "../similar.js";
@@ -26,11 +26,10 @@ export async function render({ root, params, query, signal, title }) {
     let n = Number(query.get("n")) || (isPath ? 12 : 25);
     let chance = Number(query.get("s")) || Math.floor(1e6 * Math.random()) + 1;
     let tracks = [];
-    const note = el("p", { class: "note" });
+    const note = el("p", { class: "note list-note" });
     const place = el("div", {}, skeleton(n));
     const start = () => player.play(tracks);
-    const play = el("button", { type: "button", class: "button primary", disabled: true, on: { click: start } });
-    fill(play, icon("play"), S.playAll);
+    const play = button("play", S.playAll, start, { class: "primary", disabled: true });
     const load = async () => {
         setQuery({ n, s: isPath ? "" : chance });
         try {
@@ -103,32 +102,14 @@ export async function render({ root, params, query, signal, title }) {
     arrowKeys(place, { signal });
     refill(
         root,
-        el(
-            "header",
-            { class: "list-head" },
+        listHead(
             el("p", { class: "kicker" }, isPath ? S.pathTitle : S.radioTitle),
             el("h1", {}, name),
-            el("p", { class: "lead" }, isPath ? S.pathLead : S.radioLead),
-            note,
-            el(
-                "div",
-                { class: "song-actions" },
-                play,
-                el(
-                    "button",
-                    { type: "button", class: "button", "aria-haspopup": "dialog", on: { click: save } },
-                    icon("add"),
-                    S.saveAsPlaylist,
-                ),
-                !isPath &&
-                    el(
-                        "button",
-                        { type: "button", class: "button", on: { click: again } },
-                        icon("refresh"),
-                        S.anotherRadio,
-                    ),
-                many,
-            ),
+            [el("p", { class: "lead" }, isPath ? S.pathLead : S.radioLead), note],
+            play,
+            dialogButton("add", S.saveAsPlaylist, save),
+            !isPath && button("refresh", S.anotherRadio, again),
+            many,
         ),
         place,
     );

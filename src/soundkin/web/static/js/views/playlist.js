@@ -1,10 +1,10 @@
 // A playlist: play, order by dragging or with the keyboard, rename, delete, export.
 
 import * as api from "../api.js";
-import { announce, el, icon, iconButton, refill } from "../dom.js";
+import { announce, button, dialogButton, el, icon, iconButton, refill } from "../dom.js";
 import { hours } from "../format.js";
 import { askText, complain, toast } from "../overlays.js";
-import { arrowKeys, empty, trackRow } from "../parts.js";
+import { arrowKeys, empty, listHead, trackRow } from "../parts.js";
 import { player } from "../player.js";
 import { navigate } from "../router.js";
 import { S } from "../strings.js";
@@ -14,14 +14,9 @@ const FORMATS = ["m3u8", "xspf", "jspf"];
 export async function render({ root, params, signal, title }) {
     let list = await api.get(`/playlists/${encodeURIComponent(params.id)}`, {}, { signal });
     const heading = el("h1", {});
-    const note = el("p", { class: "note" });
+    const note = el("p", { class: "note list-note" });
     const rows = el("ol", { class: "rows ordered" });
-    const play = el(
-        "button",
-        { type: "button", class: "button primary", on: { click: () => player.play(list.tracks) } },
-        icon("play"),
-        S.playAll,
-    );
+    const play = button("play", S.playAll, () => player.play(list.tracks), { class: "primary" });
     const links = FORMATS.map((format) =>
         el("a", { class: "button small", href: api.exportUrl(list.id, format), download: true }, format.toUpperCase()),
     );
@@ -136,25 +131,14 @@ export async function render({ root, params, signal, title }) {
     };
     refill(
         root,
-        el(
-            "header",
-            { class: "list-head" },
+        listHead(
             el("a", { class: "back", href: "/playlists" }, icon("back"), S.playlists),
             heading,
             note,
-            el(
-                "div",
-                { class: "song-actions" },
-                play,
-                el(
-                    "button",
-                    { type: "button", class: "button", "aria-haspopup": "dialog", on: { click: rename } },
-                    icon("edit"),
-                    S.rename,
-                ),
-                el("button", { type: "button", class: "button", on: { click: discard } }, icon("trash"), S.remove),
-                exports,
-            ),
+            play,
+            dialogButton("edit", S.rename, rename),
+            button("trash", S.remove, discard),
+            exports,
         ),
         place,
     );

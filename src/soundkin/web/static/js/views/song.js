@@ -4,7 +4,7 @@ import { addToPlaylist, pathTo, radioFrom, trackMenu } from "../actions.js";
 import * as api from "../api.js";
 import { cover } from "../cover.js";
 import { askedAbout, fileButton } from "../drop.js";
-import { el, icon, iconButton, refill } from "../dom.js";
+import { button, dialogButton, el, icon, iconButton, refill } from "../dom.js";
 import { clock } from "../format.js";
 import { empty } from "../parts.js";
 import { player, playState } from "../player.js";
@@ -64,7 +64,10 @@ async function fillPanel(panel, track, asked, signal) {
         quietly(
             api
                 .get(`/tracks/${track.id}/waveform`, { points: POINTS }, { signal })
-                .then(({ peaks }) => panel.setPeaks(peaks)),
+                .then((heard) => {
+                    panel.setPeaks(heard.peaks);
+                    panel.setFigures(heard);
+                }),
         ),
         api
             .get(`/tracks/${track.id}/timeline`, {}, { signal })
@@ -94,8 +97,6 @@ function head(track, asked, signal) {
     ];
     const facts = [
         clock(track.duration),
-        track.tempo && S.tempo(track.tempo),
-        typeof track.loudness === "number" && S.loudness(track.loudness),
         track.codec && track.codec.toUpperCase(),
         track.sr && S.kilohertz(track.sr),
         track.channels && S.channels(track.channels),
@@ -117,37 +118,11 @@ function head(track, asked, signal) {
                 "div",
                 { class: "song-actions" },
                 play,
-                !asked &&
-                    el(
-                        "button",
-                        { type: "button", class: "button", on: { click: () => radioFrom(track) } },
-                        icon("radio"),
-                        el("span", {}, S.radioFromHere),
-                    ),
-                !asked &&
-                    el(
-                        "button",
-                        {
-                            type: "button",
-                            class: "button",
-                            "aria-haspopup": "dialog",
-                            on: { click: () => pathTo(track) },
-                        },
-                        icon("path"),
-                        el("span", {}, S.pathTo),
-                    ),
-                !asked &&
-                    el(
-                        "button",
-                        {
-                            type: "button",
-                            class: "button",
-                            "aria-haspopup": "dialog",
-                            on: { click: () => addToPlaylist([track]) },
-                        },
-                        icon("add"),
-                        el("span", {}, S.addToPlaylist),
-                    ),
+                !asked && [
+                    button("radio", S.radioFromHere, () => radioFrom(track)),
+                    dialogButton("path", S.pathTo, () => pathTo(track)),
+                    dialogButton("add", S.addToPlaylist, () => addToPlaylist([track])),
+                ],
                 more,
             ),
         ),
