@@ -2,7 +2,7 @@
 
 import { addToPlaylist } from "./actions.js";
 import * as api from "./api.js";
-import { announce, debounced, el, icon, iconButton, refill } from "./dom.js";
+import { announce, button, debounced, el, iconButton, refill } from "./dom.js";
 import { byline, count } from "./format.js";
 import { complain } from "./overlays.js";
 import { empty } from "./parts.js";
@@ -47,35 +47,41 @@ function grouped(values, labels) {
 
 /**
  * Draw the map into `place`, and what belongs to it into `head`. The frame that it lives in must not reach the page.
+ * Returns `renew()`, which fetches the map as it is by then and draws it in the same place.
  */
 export async function drawAtlas(place, head, signal) {
-    const [points, legend] = await Promise.all([
-        api.getBytes("/map/points", { signal }).then(unpack),
-        api.get("/map/legend", {}, { signal }),
-    ]);
+    let points, legend, rowOf;
+    const load = async () => {
+        [points, legend] = await Promise.all([
+            api.getBytes("/map/points", { signal }).then(unpack),
+            api.get("/map/legend", {}, { signal }),
+        ]);
+        rowOf = new Map(Array.from(points.ids, (id, i) => [id, i]));
+    };
+    await load();
     const frame = el("iframe", {
         class: "map-frame",
         src: "/static/map/index.html",
         sandbox: "allow-scripts",
         title: S.mapLabel,
     });
+    const wait = el("p", { class: "map-wait note" }, S.mapComputing);
     const tip = el("div", { class: "map-tip", hidden: true });
     const key = el("ul", { class: "legend", "aria-label": S.legend });
     const chosen = el("div", { class: "map-chosen", role: "status" });
     const tell = (message) => frame.contentWindow?.postMessage(message, "*");
-    const rowOf = new Map();
-    points.ids.forEach((id, i) => rowOf.set(id, i));
     let by = legend.tags.length ? "tag" : "genre";
     let groups = null;
     let only = -1;
 
-    const paint = () => {
+    const paint = ({ fit = false } = {}) => {
         groups = grouped(points[by], by === "tag" ? legend.tags : legend.genres);
         only = -1;
         const colours = groups.names.map((_, i) => colour(i < groups.names.length - 1 ? `map-${i + 1}` : "map-other"));
         const size = points.n > 20000 ? 3 : points.n > 2000 ? 5 : points.n > 300 ? 8 : 11;
         tell({
             type: "draw",
+            fit,
             x: points.x,
             y: points.y,
             group: groups.group,
@@ -158,42 +164,26 @@ export async function drawAtlas(place, head, signal) {
             few.length > 0 && [
                 el("span", {}, S.selected(indices.length)),
                 indices.length > MOST && el("span", { class: "note" }, S.tooMany(MOST)),
-                el(
-                    "button",
-                    {
-                        type: "button",
-                        class: "button small primary",
-                        on: { click: act((found) => player.play(found)) },
-                    },
-                    icon("play"),
+                button(
+                    "play",
                     S.play,
+                    act((found) => player.play(found)),
+                    { class: "small primary" },
                 ),
-                el(
-                    "button",
-                    {
-                        type: "button",
-                        class: "button small",
-                        on: { click: act((found) => addToPlaylist(found, { suggested: S.mapSelectionName })) },
-                    },
-                    icon("add"),
+                button(
+                    "add",
                     S.saveAsPlaylist,
+                    act((found) => addToPlaylist(found, { suggested: S.mapSelectionName })),
+                    { class: "small" },
                 ),
-                el(
-                    "button",
-                    {
-                        type: "button",
-                        class: "button small",
-                        on: { click: () => (tell({ type: "clear" }), choose([])) },
-                    },
-                    S.clearSelection,
-                ),
+                button(null, S.clearSelection, () => (tell({ type: "clear" }), choose([])), { class: "small" }),
             ],
         );
         if (few.length) announce(S.selected(indices.length));
     };
 
     const heard = {
-        ready: paint,
+        ready: () => paint(),
         failed: () => refill(place, empty(S.mapFailed, S.mapKeyboard)),
         hover: ({ index, x, y }) => {
             hovered = index;
@@ -208,7 +198,10 @@ export async function drawAtlas(place, head, signal) {
                 .then((found) => player.play(found))
                 .catch(complain),
         selected: ({ points: indices }) => choose(Array.from(indices)),
-        drawn: () => place.classList.add("drawn"),
+        drawn: () => {
+            place.classList.add("drawn");
+            wait.remove();
+        },
     };
     window.addEventListener(
         "message",
@@ -218,7 +211,7 @@ export async function drawAtlas(place, head, signal) {
         },
         { signal },
     );
-    themeChanged.addEventListener("change", paint, { signal });
+    themeChanged.addEventListener("change", () => paint(), { signal });
     player.addEventListener("track", () => tell({ type: "mark", index: rowOf.get(player.track?.id) ?? -1 }), {
         signal,
     });
@@ -251,24 +244,18 @@ export async function drawAtlas(place, head, signal) {
         }
         return group;
     };
-    head.querySelector(".map-tools")?.remove();
-    if (legend.tags.length && legend.genres.length) {
-        head.append(
-            el(
-                "div",
-                { class: "map-tools" },
-                either(
-                    S.mapColour,
-                    [
-                        ["tag", S.byTag],
-                        ["genre", S.byGenre],
-                    ],
-                    by,
-                    (value) => ((by = value), paint()),
-                ),
-            ),
-        );
-    }
+    const tools = el("div", { class: "map-tools" });
+    head.append(tools);
+    const drawTools = () => {
+        const options = [
+            ["tag", S.byTag],
+            ["genre", S.byGenre],
+        ];
+        const both = legend.tags.length && legend.genres.length;
+        if (!both) by = legend.tags.length ? "tag" : "genre";
+        refill(tools, both > 0 && either(S.mapColour, options, by, (value) => ((by = value), paint())));
+    };
+    drawTools();
     const drag = el(
         "div",
         { class: "map-over left" },
@@ -292,8 +279,14 @@ export async function drawAtlas(place, head, signal) {
     );
     refill(
         place,
-        el("div", { class: "map-box" }, frame, drag, zoom, tip, chosen),
+        el("div", { class: "map-box" }, wait, frame, drag, zoom, tip, chosen),
         key,
         el("p", { class: "unseen" }, S.mapKeyboard),
     );
+    return async () => {
+        await load();
+        choose([]);
+        drawTools();
+        paint({ fit: true });
+    };
 }

@@ -17,6 +17,7 @@
     let mode = "pan";
     let only = -1;
     let own = false; // has somebody moved or zoomed?
+    let drawings = 0; // how many maps there were: a selection belongs to one
     let view = null; // {x, y, scale}: what is in the middle, and units a pixel
     let shift = { k: 1, x: 0, y: 0 }; // how the picture is scaled and moved since it was drawn
 
@@ -64,7 +65,7 @@
             dragmode: mode === "lasso" ? "lasso" : false,
             paper_bgcolor: "rgba(0,0,0,0)",
             plot_bgcolor: "rgba(0,0,0,0)",
-            selectionrevision: "same",
+            selectionrevision: drawings,
             xaxis: { ...axis, range: x },
             yaxis: { ...axis, range: y },
             newselection: { line: { color: data.ink, width: 1.5, dash: "dot" } },
@@ -94,6 +95,11 @@
         const before = Boolean(plot.data);
         const config = { displayModeBar: false, scrollZoom: false, doubleClick: false, showTips: false };
         await Plotly.react(plot, traces(), layout(), config);
+        const rings = plot.layout.selections ?? [];
+        if (rings.some((ring) => ring.line?.color !== data.ink)) {
+            const line = layout().newselection.line; // in the colours of now
+            await Plotly.relayout(plot, { selections: rings.map((ring) => ({ ...ring, line })) });
+        }
         if (before) return;
         plot.on("plotly_hover", ({ points, event }) => {
             tell({ type: "hover", index: indexOf(points[0]), x: event.clientX, y: event.clientY });
@@ -192,11 +198,16 @@
 
     const work = {
         draw(message) {
-            const [same, first] = [data?.x.length === message.x.length, data === null];
+            const first = data === null;
             data = message;
             marked = message.marked;
             only = -1;
-            if (first || !same) fit();
+            if (first || message.fit) {
+                fit();
+                drawings += 1;
+                plot.style.transform = "";
+                shift = { k: 1, x: 0, y: 0 };
+            }
             void draw();
         },
         mark({ index }) {

@@ -13,6 +13,7 @@ import { S } from "../strings.js";
 const PER_CATEGORY = 4;
 const TAGS = 14;
 const CARDS = 24;
+const SOON = 200; // ms that songs wait for the sounds above them
 const LOOKED_AT = 120; // newest songs among which the cards are chosen
 
 export async function render({ root, query, signal, title, moveFocus }) {
@@ -116,10 +117,7 @@ const tagChips = (tags) =>
 /** What a stranger sees: songs to click, sounds to pick. The songs do not wait for the sounds, whose place is kept. */
 async function start({ found }, asked) {
     if (!found.childElementCount) refill(found, el("div", { class: "cards-wait" }, skeleton(6)));
-    const sounds = api.get("/tags", {}, { signal: asked }).then(
-        ({ items }) => foremost(items),
-        () => [], // a model without tags
-    );
+    const sounds = foremostTags(asked);
     const recent = await api.get("/tracks", { order: "added", limit: LOOKED_AT }, { signal: asked }).catch((error) => {
         if (error.code === "empty-library") return { items: [] };
         throw error;
@@ -129,20 +127,34 @@ async function start({ found }, asked) {
         refill(found, empty(S.emptyTitle, S.emptyText, add));
         return;
     }
+    const quick = await Promise.race([sounds, new Promise((resolve) => window.setTimeout(resolve, SOON))]);
+    if (asked.aborted) return;
     const shown = varied(recent.items);
+    const tags = soundsPlace();
     const cards = el("ul", { class: "cards" });
     shown.forEach((track, i) => cards.append(trackCard(track, { play: () => player.play(shown, i), signal: asked })));
-    const tags = el("section", { class: "find-tags" }, el("h2", {}, S.bySound), el("div", { class: "chips-wait" }));
     const all = el("a", { href: "/?all" }, S.showAllSongs);
     refill(
         found,
-        tags,
+        quick?.length !== 0 && tags,
         el("section", {}, el("div", { class: "section-head" }, el("h2", {}, S.recentlyAdded), all), cards),
     );
-    const picked = await sounds;
-    if (asked.aborted) return;
-    if (picked.length) tags.lastChild.replaceWith(tagChips(picked));
-    else tags.remove();
+    showSounds(tags, await sounds);
+}
+
+const foremostTags = (asked) =>
+    api.get("/tags", {}, { signal: asked }).then(
+        ({ items }) => foremost(items),
+        () => [], // a model without tags
+    );
+
+/** The place of the sounds to pick; `showSounds` fills it. */
+const soundsPlace = () =>
+    el("section", { class: "find-tags" }, el("h2", {}, S.bySound), el("div", { class: "chips-wait" }));
+
+function showSounds(place, tags) {
+    const none = () => el("p", { class: "note chips-wait" }, S.noSounds); // its place is taken: nothing moves
+    place.lastChild.replaceWith(tags.length ? tagChips(tags) : none());
 }
 
 /** A few of the newest songs, at first one of each album, so that they differ. */
@@ -168,13 +180,12 @@ function foremost(tags) {
 const rows = (items, all, { signal, label }) =>
     trackList(items, { signal, label, rowOf: (_, i) => ({ play: () => player.play(all, all.indexOf(items[i])) }) });
 
-const head = (heading, page, ...more) =>
+const head = (heading, page) =>
     el(
         "div",
         { class: "section-head" },
         el("h2", {}, heading),
         el("span", { class: "note" }, page.total !== null && S.results(count(page.total))),
-        ...more,
     );
 
 async function search({ found }, q, asked) {
@@ -190,9 +201,14 @@ async function search({ found }, q, asked) {
         found,
         tags.length > 0 && el("section", { class: "find-tags" }, el("h2", {}, S.sounds), tagChips(tags.slice(0, 12))),
         page.items.length > 0 && el("section", {}, head(S.songs, page), place),
-        !page.items.length && !tags.length && empty(S.nothingFound(q), S.nothingFoundHint),
     );
     announce(S.results(page.total ?? page.items.length));
+    if (page.items.length || tags.length) return;
+    const sounds = soundsPlace();
+    refill(found, empty(S.nothingFound(q), S.nothingFoundHint), sounds);
+    const picked = await foremostTags(asked);
+    if (picked.length) showSounds(sounds, picked);
+    else sounds.remove();
 }
 
 /** A list of the library's songs, all of them or those with a tag. */
@@ -209,7 +225,8 @@ async function browse({ found, signal }, { heading, only = [], order = "added", 
         el(
             "section",
             {},
-            head(heading, page, el("a", { href: "/" }, S.clearTag)),
+            el("a", { class: "back", href: "/" }, icon("back"), S.clearTag),
+            head(heading, page),
             page.items.length ? place : empty(none),
         ),
     );

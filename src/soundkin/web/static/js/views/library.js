@@ -1,9 +1,9 @@
 // Library: folders, scans as they go, what failed, which models there are.
 
 import * as api from "../api.js";
-import { announce, el, icon, iconButton, refill } from "../dom.js";
+import { announce, button, el, icon, iconButton, refill } from "../dom.js";
 import { bytes, clock, count, hours, when } from "../format.js";
-import { complain, toast } from "../overlays.js";
+import { complain } from "../overlays.js";
 import { empty, failure, growing, skeleton } from "../parts.js";
 import { refreshStatus } from "../shell.js";
 import { S } from "../strings.js";
@@ -63,21 +63,32 @@ function scanPanel(place) {
     const bar = el("progress", { class: "scan-bar", "aria-label": S.scanning });
     const line = el("p", { class: "scan-line" });
     const now = el("p", { class: "scan-now" });
-    const stop = el(
-        "button",
-        { type: "button", class: "button", on: { click: () => api.del("/library/scan").catch(complain) } },
-        icon("close"),
-        S.stopScan,
-    );
-    refill(place, el("div", { class: "section-head" }, el("h2", {}, S.scanning), stop), bar, line, now);
+    const head = el("h2", {});
+    const act = el("div", { class: "section-act" });
+    const stop = button("close", S.stopScan, () => {
+        stop.disabled = true;
+        api.del("/library/scan").catch(complain);
+    });
+    const dismiss = iconButton("close", S.dismiss, () => (place.hidden = true));
+    let running = false;
+    refill(place, el("div", { class: "section-head" }, head, act), bar, line, now);
     return {
         begin() {
-            if (place.hidden) announce(S.scanning);
+            if (running) return;
+            running = true;
+            announce(S.scanning);
+            head.textContent = S.scanning;
+            stop.disabled = false;
+            refill(act, stop);
+            bar.removeAttribute("value");
+            line.textContent = S.phases.looking;
+            now.textContent = "";
+            bar.style.visibility = "";
             place.hidden = false;
         },
         show({ phase, done, total, failures, current, rate, eta }) {
             this.begin();
-            if (total) {
+            if (total && done) {
                 bar.max = total;
                 bar.value = done;
             } else bar.removeAttribute("value");
@@ -92,12 +103,21 @@ function scanPanel(place) {
                 .join(" · ");
             now.textContent = current ?? "";
         },
+        /** What it did stays until it is dismissed: nothing below it moves. */
         end(report) {
-            place.hidden = true;
-            const [odd] = [...report.unreadable_folders.map(S.unreadable), ...report.empty_folders.map(S.noMusicIn)];
-            if (report.error) toast(S.scanFailed(report.error), { kind: "error", seconds: 15 });
-            else if (odd) toast(odd, { kind: "error", seconds: 15 });
-            else toast(S.scanEnded(report));
+            running = false;
+            head.textContent = report.error ? S.scanBroke : report.stopped ? S.scanStopped : S.scanDone;
+            refill(act, dismiss);
+            bar.style.visibility = "hidden"; // its place stays
+            const counts = S.scanCounts.filter(([key]) => report[key] > 0);
+            const told = counts.map(([key, word]) => `${count(report[key])} ${word}`).join(" · ") || S.scanNothing;
+            line.textContent = report.error ?? told;
+            const odd = [
+                ...(report.unreadable_folders ?? []).map(S.unreadable),
+                ...(report.empty_folders ?? []).map(S.noMusicIn),
+            ];
+            now.textContent = report.stopped ? S.scanStoppedText : odd.join(" ");
+            announce(`${head.textContent}. ${line.textContent}`);
         },
     };
 }
@@ -139,12 +159,7 @@ function showFolders(place, { folders }, start) {
             "div",
             { class: "section-head" },
             el("h2", {}, S.folders),
-            el(
-                "button",
-                { type: "button", class: "button primary", on: { click: () => start([]) } },
-                icon("refresh"),
-                S.scanAll,
-            ),
+            button("refresh", S.scanAll, () => start([]), { class: "primary" }),
         ),
         el(
             "ul",
