@@ -5,29 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+import uvicorn
 
-from soundkin import errors
+from soundkin import errors, filters
 from soundkin.errors import AudioError, SeedError, SoundkinError
+from soundkin.index import Index
 from soundkin.library import Library
+from soundkin.shelf import Shelf
+from soundkin.web import running
+from soundkin.web.app import create_app
 from soundkin.web.failures import STATUS, told
 from soundkin.web.state import State
 from web_client import TestClient, client_of, error_of, some_songs
 
 API = "/api/v1"
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    with some_songs(tmp_path_factory.mktemp("songs")) as library:
-        yield library
-
-
-@pytest.fixture(scope="module")
-def client(library: Library) -> Iterator[TestClient]:
-    with client_of(library) as client:
-        yield client
 
 
 # --- the page --------------------------------------------------------------------------------------------------------
@@ -168,3 +162,24 @@ def test_a_part_is_made_once_and_closed_in_the_end(library: Library) -> None:
     assert state.stopping.is_set()
     assert closed == made[::-1]
     assert len(library.shelf()) == 8  # still open: it belongs to whoever opened it
+
+
+# --- the beginning ---------------------------------------------------------------------------------------------------
+
+
+def test_what_first_answers_need_is_read_before_somebody_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "CALM", 0)
+    with some_songs(tmp_path) as library:
+        app = create_app(library)
+        running._Server(uvicorn.Config(app), app.state.soundkin, lambda: None)._warm()
+        app.state.soundkin.close()
+
+        def late(*_: object, **__: object) -> None:
+            pytest.fail("this is read when somebody waits for it")
+
+        for place, name in ((Shelf, "load"), (Index, "load"), (filters, "read_cache"), (filters, "tag_columns")):
+            monkeypatch.setattr(place, name, late)
+        assert library.search("song").total == 8
+        assert {one.label for one in library.tag_counts()} == {"jazz", "piano jazz"}
+        assert library.browse(only=["genre:jazz", "tag:jazz"]).total == 4
+        assert library.similar(1)

@@ -26,6 +26,10 @@ END = 4.5
 PATIENCE = 4.0
 """Seconds for which answers may be behind a scan; longer in a library that takes longer to read, see `fresh.Fresh`."""
 
+CALM = 3.0
+"""Seconds in which the page that opens has its first answers; then what filters and tags need is read, for which a
+library of 100,000 tracks that has changed takes two seconds of a processor, and more with many tags."""
+
 
 def take_port(settings: Settings) -> socket.socket:
     """A socket that listens where the settings say. Raises InputError when that cannot be had."""
@@ -95,7 +99,10 @@ class _Server(uvicorn.Server):
         try:
             media_of(self._state).warm()
             library.shelf()
-            library.tag_counts()
+            library.index()
+            if not self._state.stopping.wait(CALM):
+                library.browse(only=["duration:0-"], limit=1)  # what any filter needs
+                library.tag_counts()
         except Exception:  # whoever asks is told
             return
 
