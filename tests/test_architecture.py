@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "soundkin"
 
 LAYERS = """
-    errors files mediacache fresh tags excerpts audio covers loudness waveform transcode spectrogram timbre fingerprint modelfile
-    model analysis timeline contentset catalogue trackfiles walk workers standby media progress scan
+    errors files mediacache fresh tags excerpts audio covers loudness waveform transcode spectrogram timbre fingerprint
+    modelfile model analysis timeline contentset catalogue trackfiles walk workers standby media progress scan
     index songmap duplicates modeltags mappoints seeds filters shelf reasons candidates recommend journeys playlist
     answering knownmodels library demo lab web cli __main__
 """.split()

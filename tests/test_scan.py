@@ -29,10 +29,10 @@ scan_module = importlib.import_module("soundkin.scan")
 class Bench:
     """A library, a folder of fake music, and a scan in this process that hears with `fake_analysis`."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, *, log: Path) -> None:
         self.music = place / "music"
         self.music.mkdir()
-        self.log = place / "heard.log"
+        self.log = log
         self.catalogue = Catalogue.open(place / "library.db")
 
     def put(self, name: str, content: str | None = None, *, title: str = "") -> Path:
@@ -70,11 +70,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(scan_module, "analyse", fake_analysis.analyse)
-    monkeypatch.setattr(scan_module, "load_model", fake_analysis.load_model)
-    bench = Bench(tmp_path)
-    monkeypatch.setenv(fake_analysis.LOG, str(bench.log))
+def bench(tmp_path: Path, fake_hearing: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path, log=fake_hearing)
     with bench.catalogue:
         yield bench
 

@@ -31,10 +31,7 @@ def music(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalogue]:
-    monkeypatch.setattr(scan_module, "analyse", fake_analysis.analyse)
-    monkeypatch.setattr(scan_module, "load_model", fake_analysis.load_model)
-    monkeypatch.setenv(fake_analysis.LOG, str(tmp_path / "heard.log"))
+def library(tmp_path: Path, fake_hearing: Path) -> Iterator[Catalogue]:
     with Catalogue.open(tmp_path / "library.db") as catalogue:
         yield catalogue
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,18 +13,6 @@ from soundkin.library import Library
 from web_client import TestClient, client_of, error_of, some_songs
 
 API = "/api/v1"
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    with some_songs(tmp_path_factory.mktemp("songs")) as library:
-        yield library
-
-
-@pytest.fixture(scope="module")
-def client(library: Library) -> Iterator[TestClient]:
-    with client_of(library) as client:
-        yield client
 
 
 def titles(body: dict) -> list[str]:  # type: ignore[type-arg]

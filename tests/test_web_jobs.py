@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-import fake_analysis
 from soundkin.catalogue import Catalogue
 from soundkin.library import Library
 from soundkin.web.events import Broadcast
@@ -136,10 +135,7 @@ def in_earnest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    monkeypatch.setattr(scan_module, "analyse", fake_analysis.analyse)
-    monkeypatch.setattr(scan_module, "load_model", fake_analysis.load_model)
-    monkeypatch.setenv(fake_analysis.LOG, str(tmp_path / "heard.log"))
+def service(tmp_path: Path, fake_hearing: Path) -> Iterator[Service]:
     (tmp_path / "music").mkdir()
     with Catalogue.open(tmp_path / "library.db") as catalogue:
         opened = Service(Library(catalogue), tmp_path / "music")

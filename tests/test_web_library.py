@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-import fake_analysis
 from small_library import SmallLibrary
 from soundkin.catalogue import Catalogue
 from soundkin.errors import SilentError
@@ -31,9 +30,7 @@ def in_earnest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
-    monkeypatch.setattr(scan_module, "analyse", fake_analysis.analyse)
-    monkeypatch.setattr(scan_module, "load_model", fake_analysis.load_model)
+def library(tmp_path: Path, fake_hearing: Path) -> Iterator[Library]:
     with Catalogue.open(tmp_path / "library.db") as catalogue:
         yield Library(catalogue)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +9,9 @@ import pytest
 
 from soundkin.library import Library
 from soundkin.web.state import Asked
-from web_client import TestClient, client_of, error_of, some_songs
+from web_client import TestClient, client_of, error_of
 
 API = "/api/v1"
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    with some_songs(tmp_path_factory.mktemp("songs")) as library:
-        yield library
-
-
-@pytest.fixture(scope="module")
-def client(library: Library) -> Iterator[TestClient]:
-    with client_of(library) as client:
-        yield client
 
 
 def ids(response: Any) -> list[int]:

@@ -17,16 +17,10 @@ from soundkin.web.passwords import hash_password, is_password, read_password_fil
 from soundkin.web.security import COOKIE, MOST_BODY
 from soundkin.web.sessions import Attempts, Sessions, network_of
 from soundkin.web.settings import Settings
-from web_client import HOST, OWN, TestClient, client_of, error_of, some_songs
+from web_client import HOST, OWN, TestClient, client_of, error_of
 
 API = "/api/v1"
 PASSWORD = "correct horse"
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    with some_songs(tmp_path_factory.mktemp("songs")) as library:
-        yield library
 
 
 @pytest.fixture(scope="module")
