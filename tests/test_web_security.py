@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from starlette.datastructures import Headers
 
+from served import served
 from soundkin.errors import InputError
 from soundkin.library import Library
+from soundkin.web import security
 from soundkin.web.passwords import hash_password, is_password, read_password_file, write_password_file
-from soundkin.web.security import COOKIE, MOST_BODY
+from soundkin.web.security import COOKIE, MOST_BODY, session_token
 from soundkin.web.sessions import Attempts, Sessions, network_of
 from soundkin.web.settings import Settings
+from soundkin.web.streaming import byte_range
 from web_client import HOST, OWN, TestClient, client_of, error_of
 
 API = "/api/v1"
@@ -159,6 +165,37 @@ def test_a_failure_inside_says_nothing_of_the_inside(
 
 
 # --- size ------------------------------------------------------------------------------------------------------------
+
+
+def test_no_header_keeps_the_service_busy(locked: TestClient) -> None:
+    """What is sent before logging in, or with every question, is read in a time that grows as its length does."""
+    began = time.monotonic()
+    for cookie in ('a="' + "\\" * 60_000 + '"', f'{COOKIE}="' + "\\" * 60_000, "=;" * 30_000, '"' * 60_000):
+        session_token(Headers({"cookie": cookie}))
+        error_of(locked.get(f"{API}/status", headers={"Cookie": cookie}), 401)
+    for asked in ("bytes=" + " " * 60_000 + "x", "bytes" + " " * 60_000, "bytes=1" + " " * 60_000 + "2"):
+        assert byte_range(asked, 1000) is None
+    assert time.monotonic() - began < 10
+
+
+def test_a_session_is_found_among_other_cookies() -> None:
+    for line in (f"{COOKIE}=abc", f"a=b; {COOKIE}=abc;c", f'x="1;2"; {COOKIE}=abc', f"{COOKIE}=abc; {COOKIE}=other"):
+        assert session_token(Headers({"cookie": line})) == "abc"
+    assert session_token(Headers({"cookie": f"x{COOKIE}=abc; {COOKIE}"})) in (None, "")
+    assert session_token(Headers({})) is None
+
+
+def test_who_is_not_logged_in_can_send_little_and_not_slowly(
+    library: Library, password_hash: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(security, "SILENCE", 0.5)
+    head = f"POST {API}/login HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Soundkin: 1\r\nContent-Type: application/json\r\n"
+    with served(library, password_hash=password_hash) as address:
+        for length, body in ((50_000, b""), (2000, b'{"password": "')):
+            with socket.create_connection(address, timeout=30) as sending:
+                sending.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode() + body)
+                answer = sending.recv(12)
+                assert answer == (b"HTTP/1.1 413" if length > 20_000 else b"HTTP/1.1 408")
 
 
 def test_what_is_too_large_is_not_read(client: TestClient) -> None:

@@ -52,7 +52,14 @@ STATUS: dict[type[SoundkinError], tuple[int, str]] = {
 }
 """Status and code of each error; one that is not here is told as the class it is derived from."""
 
-_CODES = {400: "bad-input", 404: "not-found", 405: "method-not-allowed", 413: "too-large", 422: "invalid"}
+_CODES = {
+    400: "bad-input",
+    404: "not-found",
+    405: "method-not-allowed",
+    408: "too-slow",
+    413: "too-large",
+    422: "invalid",
+}
 INTERNAL = "something went wrong inside soundkin; the terminal that it runs in says what"
 
 ERRORS: dict[int | str, dict[str, object]] = {

@@ -9,9 +9,9 @@ size                what is sent is counted while it arrives
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -30,7 +30,10 @@ ASK = "/api/v1/ask"
 MAP = "/static/map/"
 SAFE = ("GET", "HEAD", "OPTIONS")
 MOST_BODY = 4 * MEGABYTE
-"""Bytes that a request may carry, a file that is asked about excepted."""
+"""Bytes that a request may carry, a file that is asked about excepted, and a login: anybody can send that."""
+_MOST_LOGIN = 16_000
+SILENCE = 30.0
+"""Seconds without a byte after which whoever has not sent all of a request is given up."""
 
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
@@ -103,18 +106,16 @@ class Guard:
                 raise Refusal(421, "wrong-host", f"{name} is no address to ask at; say 127.0.0.1")
 
     def _most_body(self, path: str) -> int:
-        return self._settings.max_upload if path == ASK else MOST_BODY
+        return {ASK: self._settings.max_upload, LOGIN: _MOST_LOGIN}.get(path, MOST_BODY)
 
 
 def session_token(headers: Headers) -> str | None:
     """The token in the session cookie, or None."""
     for line in headers.getlist("cookie"):
-        try:
-            cookies = SimpleCookie(line)
-        except CookieError:
-            continue
-        if COOKIE in cookies:
-            return cookies[COOKIE].value
+        for part in line.split(";"):  # http.cookies takes a time that grows with the square of the length
+            name, _, value = part.strip().partition("=")
+            if name == COOKIE:
+                return value
     return None
 
 
@@ -151,19 +152,24 @@ def _digits(text: str | None) -> str:
 
 
 def _too_large(most: int) -> Refusal:
-    return Refusal(413, "too-large", f"at most {most / MEGABYTE:,.0f} MB are taken")
+    return Refusal(413, "too-large", f"at most {most / MEGABYTE:,g} MB are taken")
 
 
 def _counted(receive: Receive, most: int) -> Receive:
-    """`receive`, which ends with an error when more than `most` bytes have come."""
-    come = 0
+    """`receive`, which ends with an error when more than `most` bytes have come, or none for SILENCE seconds."""
+    come, more = 0, True
 
     async def counted() -> Message:
-        nonlocal come
-        message = await receive()
+        nonlocal come, more
+        try:
+            async with asyncio.timeout(SILENCE if more else None):  # behind the body comes only that the client went
+                message = await receive()
+        except TimeoutError as error:
+            raise HTTPException(408, f"the rest of the request did not come within {SILENCE:.0f} s") from error
         come += len(message.get("body", b""))
+        more = bool(message.get("more_body"))
         if come > most:
-            # this one passes through FastAPI's reading of the body, others become "cannot be parsed"
+            # such an error passes through FastAPI's reading of the body, others become "cannot be parsed"
             raise HTTPException(413, _too_large(most).message)
         return message
 
