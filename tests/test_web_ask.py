@@ -7,8 +7,10 @@ import contextlib
 import errno
 import os
 import select
+import shutil
 import socket
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,6 @@ from sound import FORMATS, noise
 from soundkin.library import Library
 from soundkin.web import uploads
 from soundkin.web.failures import Refusal
-from soundkin.web.routes import ask as subject
 from soundkin.web.uploads import Uploads, file_name
 from tagger_file import write_tagger
 from web_client import TestClient, client_of
@@ -175,11 +176,30 @@ def test_a_part_is_never_taken_for_the_whole(tmp_path: Path) -> None:
     assert (told.value.status, told.value.code) == (507, "cannot-store")
 
 
+def test_what_a_killed_service_left_is_deleted(temporary: Path) -> None:
+    for name in ("soundkin-asked-left", "soundkin-asked-now", "other"):
+        (temporary / name).mkdir()
+        (temporary / name / "upload").write_bytes(b"song")
+    hours_ago = time.time() - 3 * 3600
+    for name in ("soundkin-asked-left", "other"):
+        os.utime(temporary / name, (hours_ago, hours_ago))
+    elsewhere = temporary / "soundkin-asked-link"
+    with contextlib.suppress(OSError):  # as anybody may put it into a folder that all share
+        elsewhere.symlink_to(temporary / "other")
+        os.utime(elsewhere, (hours_ago, hours_ago), follow_symlinks=False)
+    with Uploads().place():
+        assert not (temporary / "soundkin-asked-left").exists()
+        assert (temporary / "soundkin-asked-now" / "upload").exists()  # of another service that runs
+        assert (temporary / "other" / "upload").exists()
+    elsewhere.unlink(missing_ok=True)
+    shutil.rmtree(temporary / "soundkin-asked-now")
+
+
 def test_only_a_few_are_looked_at_at_the_same_time(
     client: TestClient, encoded: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = client.app.state.soundkin  # type: ignore[attr-defined]
-    kept: Uploads = state.part(subject._uploads)
+    kept: Uploads = uploads.uploads_of(state)
     held = [kept.place() for _ in range(uploads.MOST)]
     for one in held:
         one.__enter__()

@@ -18,6 +18,7 @@ from soundkin.errors import InputError
 from soundkin.web.granting import media_of
 from soundkin.web.settings import Settings
 from soundkin.web.state import State
+from soundkin.web.uploads import uploads_of
 
 FINISH = 3.0
 """Seconds that requests in flight have to finish after a signal to end."""
@@ -98,6 +99,7 @@ class _Server(uvicorn.Server):
         library = self._state.library
         try:
             media_of(self._state).warm()
+            uploads_of(self._state)  # deletes what one that was killed has left
             library.shelf()
             library.index()
             if not self._state.stopping.wait(CALM):

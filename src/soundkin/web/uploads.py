@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -18,9 +20,12 @@ from starlette.requests import ClientDisconnect
 from soundkin.tags import read_tags
 from soundkin.web.failures import Refusal
 from soundkin.web.settings import MEGABYTE
+from soundkin.web.state import State
 
 MOST = 4
 """Files that are looked at at the same time."""
+_PREFIX = "soundkin-asked-"
+_OLD = 2 * 3600.0  # s: nobody looks at a file for so long
 _BUFFER = 1 << 20  # bytes written at a time
 _SILENCE = 30.0  # s without a byte after which nobody is sending any more
 _LONGEST = 900.0  # s that a whole upload may take
@@ -31,6 +36,7 @@ class Uploads:
 
     def __init__(self) -> None:
         self._places = threading.BoundedSemaphore(MOST)
+        _delete_leftovers()
 
     @contextlib.contextmanager
     def place(self) -> Iterator[Path]:
@@ -39,13 +45,22 @@ class Uploads:
             raise Refusal(503, "busy", f"{MOST} files are being looked at already; ask again later")
         try:
             with _told_plainly():
-                folder = Path(tempfile.mkdtemp(prefix="soundkin-asked-"))
+                folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
             try:
                 yield folder
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
         finally:
             self._places.release()
+
+
+def uploads_of(state: State) -> Uploads:
+    """What receives files for this application."""
+    return state.part(_uploads)
+
+
+def _uploads(state: State) -> Uploads:
+    return Uploads()
 
 
 async def receive(chunks: AsyncIterator[bytes], path: Path, *, limit: int) -> None:
@@ -80,6 +95,15 @@ def file_name(header: str | None) -> Path:
     named = read_tags({"title": unquote(header or "", errors="replace").replace("\\", "/")}).title or ""
     last = named.rstrip("/").rpartition("/")[2]
     return Path(last[:200] if last.strip(". ") else "a file without a name")
+
+
+def _delete_leftovers() -> None:
+    """Delete what services that were killed have left; others that run keep theirs."""
+    with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
+        for entry in entries:
+            ours = entry.name.startswith(_PREFIX) and entry.is_dir(follow_symlinks=False)
+            if ours and entry.stat(follow_symlinks=False).st_mtime < time.time() - _OLD:
+                shutil.rmtree(entry.path, ignore_errors=True)  # one of another user stays
 
 
 async def _in_time(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -13,8 +13,8 @@ from soundkin.modeltags import telling
 from soundkin.seeds import seed_outside, tags_of
 from soundkin.web.granting import granted, media_of
 from soundkin.web.schemas import AskAnswer, TagValue, TrackItem
-from soundkin.web.state import State, StateOf
-from soundkin.web.uploads import Uploads, file_name, receive
+from soundkin.web.state import StateOf
+from soundkin.web.uploads import file_name, receive, uploads_of
 
 router = APIRouter(tags=["recommend"])
 
@@ -34,7 +34,7 @@ async def ask(
     x_file_name: Annotated[str | None, Header(max_length=3000, description="Percent-encoded UTF-8.")] = None,
 ) -> AskAnswer:
     """Hear a file that is not in the library; it is not kept, but its token is a seed for half an hour."""
-    media, uploads = media_of(state), state.part(_uploads)
+    media, uploads = media_of(state), uploads_of(state)
     model = await run_in_threadpool(lambda: state.library.model)
     name = file_name(x_file_name)
     with uploads.place() as folder:
@@ -51,7 +51,3 @@ async def ask(
         track=TrackItem.of(seed.track).model_copy(update={"has_file": False}),
         tags=[TagValue(label=tag.label, category=tag.category, probability=round(tag.probability, 4)) for tag in tags],
     )
-
-
-def _uploads(state: State) -> Uploads:
-    return Uploads()
