@@ -17,11 +17,12 @@ export const count = (n) => counts.format(n);
 
 export const percent = (share) => `${Math.round(100 * share)} %`;
 
-/** Hours and minutes of a long time: "3 h 20 min". */
+/** Hours and minutes of a long time: "3 h 20 min"; hours alone from a hundred on. */
 export function hours(seconds) {
     const minutes = Math.round(seconds / 60);
     if (minutes < 60) return S.minutes(minutes);
-    return S.hoursMinutes(Math.floor(minutes / 60), minutes % 60);
+    const whole = Math.floor(minutes / 60);
+    return S.hoursMinutes(count(whole), whole < 100 ? minutes % 60 : 0);
 }
 
 /** Bytes as "4.2 MB". */

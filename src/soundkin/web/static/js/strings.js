@@ -59,7 +59,7 @@ export const S = {
     allSongs: "All songs",
     clearTag: "Back to everything",
     tagTracks: (label, n) => `${label}, ${plural(n, "song")}`,
-    nothingFoundHint: "Try fewer letters, or pick a song by its sound.",
+    nothingFoundHint: "Try fewer letters, or another word of its title, artist or album.",
     nothingWithTag: (label) => `No song stands out by “${label}” here.`,
     emptyTitle: "No music here yet",
     emptyText:
@@ -273,6 +273,8 @@ export const S = {
     stopScan: "Stop",
     lastScan: (text) => `Last scan: ${text}`,
     folderGone: "not there now",
+    noFolder: "No folder is known",
+    noFolderText: "Name the folder that your music is in, and soundkin looks there for what is new.",
     scanning: "Scanning",
     phases: {
         looking: "Looking for files",

@@ -147,10 +147,11 @@ function folderForm(start) {
     );
 }
 
-function showFolders(place, { folders }, start) {
+function showFolders(place, { folders, statistics }, start) {
     place.parentNode.querySelector(".folder-form .button").classList.toggle("primary", !folders.length);
     if (!folders.length) {
-        refill(place, empty(S.emptyTitle, S.emptyText));
+        const [heading, text] = statistics.tracks ? [S.noFolder, S.noFolderText] : [S.emptyTitle, S.emptyText];
+        refill(place, empty(heading, text));
         return;
     }
     refill(

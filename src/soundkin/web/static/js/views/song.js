@@ -58,7 +58,8 @@ async function fillPanel(panel, track, asked, signal) {
         if (peaks && !signal.aborted) panel.setPeaks(peaks);
         return;
     }
-    const quietly = (work) => work.catch(() => {}); // a song without its file has neither; the rest of the view stands
+    if (track.has_file === false) return;
+    const quietly = (work) => work.catch(() => {});
     if (track.tags?.length) panel.reserve(LANES);
     await Promise.all([
         quietly(
