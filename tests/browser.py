@@ -216,9 +216,8 @@ class Browser:
         return [f"{one['id']}: {[_of_node(node) for node in one['nodes'][:3]]}" for one in found["violations"]]
 
     def complaints(self) -> list[str]:
-        """Errors of the page's console since it was last asked; a cover that a song does not have is none."""
-        lines = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
-        return [line for line in lines if "/cover?" not in line]
+        """Errors of the page's console since it was last asked."""
+        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
 
     def _devtools(self, command: str, parameters: dict[str, Any]) -> None:
         self.driver.execute_cdp_cmd(command, parameters)
