@@ -15,10 +15,12 @@ import pytest
 from starlette.datastructures import Headers
 
 from served import served
+from soundkin.catalogue.playlists import LONGEST_NAME, MOST_TRACKS
 from soundkin.errors import InputError
 from soundkin.library import Library
 from soundkin.web import security
 from soundkin.web.passwords import hash_password, is_password, read_password_file, write_password_file
+from soundkin.web.schemas import LARGEST
 from soundkin.web.security import COOKIE, MOST_BODY, session_token
 from soundkin.web.sessions import Attempts, Sessions, network_of
 from soundkin.web.settings import Settings
@@ -176,6 +178,17 @@ def test_no_header_keeps_the_service_busy(locked: TestClient) -> None:
     for asked in ("bytes=" + " " * 60_000 + "x", "bytes" + " " * 60_000, "bytes=1" + " " * 60_000 + "2"):
         assert byte_range(asked, 1000) is None
     assert time.monotonic() - began < 10
+
+
+def test_no_body_keeps_the_service_busy(client: TestClient) -> None:
+    keys = b",".join(b'"%x":1' % i for i in range(MOST_BODY // 8))[: MOST_BODY - 100]
+    body = b'{"seeds":[1],' + keys[: keys.rindex(b",")] + b"}"
+    began = time.monotonic()
+    answer = client.post(f"{API}/similar", content=body, headers={"Content-Type": "application/json"})
+    assert len(error_of(answer, 422)["message"]) < 2000
+    assert time.monotonic() - began < 8
+    most = json.dumps({"name": "x" * LONGEST_NAME, "tracks": [LARGEST] * MOST_TRACKS}, indent=4).encode()
+    assert len(most) < MOST_BODY
 
 
 def test_a_session_is_found_among_other_cookies() -> None:

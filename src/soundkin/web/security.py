@@ -29,7 +29,7 @@ LOGIN = "/api/v1/login"
 ASK = "/api/v1/ask"
 MAP = "/static/map/"
 SAFE = ("GET", "HEAD", "OPTIONS")
-MOST_BODY = 4 * MEGABYTE
+MOST_BODY = MEGABYTE // 2
 """Bytes that a request may carry, a file that is asked about excepted, and a login: anybody can send that."""
 _MOST_LOGIN = 16_000
 SILENCE = 30.0
