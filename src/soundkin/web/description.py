@@ -63,6 +63,7 @@ def page_of(document: dict[str, Any]) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>The API of soundkin</title>
+<link rel="icon" href="/static/icons/icon.svg">
 <link rel="stylesheet" href="/docs/style.css">
 </head>
 <body>
