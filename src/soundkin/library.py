@@ -26,7 +26,7 @@ from soundkin import filters, journeys, recommend
 from soundkin.answering import Answering, choose_model
 from soundkin.catalogue import Catalogue, Track
 from soundkin.catalogue.songmaps import MapOutline
-from soundkin.errors import EmptyLibraryError, InputError
+from soundkin.errors import EmptyLibraryError, InputError, SeedError
 from soundkin.fresh import Fresh
 from soundkin.index import Index, cache_path
 from soundkin.mappoints import MapPoints, points_of
@@ -174,25 +174,29 @@ class Library:
     ) -> list[Recommendation]:
         """The `n` songs that are like every one of some and unlike others. See `soundkin.recommend.blend`."""
         model = self.model
-        return recommend.blend(
-            self.catalogue,
-            self._index_of(model),
-            [self._seed(seed, model) for seed in like],
-            unlike=[self._seed(seed, model) for seed in unlike],
-            n=n,
-            max_per_artist=max_per_artist,
-            max_per_album=max_per_album,
-            only=only,
-            exclude=exclude,
-        )
+        index = self._index_of(model)
+        seeds, others = ([self._seed(seed, model) for seed in some] for some in (like, unlike))
+        with self.catalogue.reading():
+            return recommend.blend(
+                self.catalogue,
+                index,
+                seeds,
+                unlike=others,
+                n=n,
+                max_per_artist=max_per_artist,
+                max_per_album=max_per_album,
+                only=only,
+                exclude=exclude,
+            )
 
     def path(
         self, start: SeedLike, end: SeedLike, *, n: int = 12, only: Sequence[str] = (), exclude: Sequence[str] = ()
     ) -> list[Recommendation]:
         """`n` songs that lead from one to another in even steps. See `soundkin.journeys.path`."""
         model = self.model
-        a, b = self._seed(start, model), self._seed(end, model)
-        return journeys.path(self.catalogue, self._index_of(model), a, b, n=n, only=only, exclude=exclude)
+        a, b, index = self._seed(start, model), self._seed(end, model), self._index_of(model)
+        with self.catalogue.reading():
+            return journeys.path(self.catalogue, index, a, b, n=n, only=only, exclude=exclude)
 
     def radio(
         self,
@@ -339,11 +343,15 @@ class Library:
             found = resolve(self.catalogue, os.fspath(seed))
         if isinstance(found, Path):
             return _heard_now(found, model)
-        self._refuse_deaf(model)
-        if self.catalogue.vector(found.id, model.id) is None and found.path.exists():
-            # new since another model took over, and this one still answers
-            return dataclasses.replace(_heard_now(found.path, model), track=found)
-        return seed_of(self.catalogue, found, model_id=model.id)
+        try:
+            with self.catalogue.reading():
+                self._refuse_deaf(model)
+                return seed_of(self.catalogue, found, model_id=model.id)
+        except SeedError:
+            if not found.path.exists():
+                raise
+        # new since another model took over, and this one still answers
+        return dataclasses.replace(_heard_now(found.path, model), track=found)
 
     def _choose(self, *, patience: float) -> Answering:
         state = self.catalogue.generation() if self._named is None else self._named

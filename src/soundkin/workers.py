@@ -231,12 +231,9 @@ class _Team(Generic[Task, Result]):
 
 
 @contextlib.contextmanager
-def inherited() -> Iterator[None]:
-    """What a worker must be born with, because it is too late once it runs: one thread, deaf to Ctrl-C."""
+def one_thread() -> Iterator[None]:
+    """NumPy, where it is loaded within, and processes that are started within compute with one thread each."""
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    if os.name == "posix":
-        resource_tracker.ensure_running()  # which the first worker would start, and that lets Ctrl-C through again
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     try:
         yield
@@ -246,6 +243,18 @@ def inherited() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def inherited() -> Iterator[None]:
+    """What a worker must be born with, because it is too late once it runs: one thread, deaf to Ctrl-C."""
+    if os.name == "posix":
+        resource_tracker.ensure_running()  # which the first worker would start, and that lets Ctrl-C through again
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+    try:
+        with one_thread():
+            yield
+    finally:
         if mask is not None:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,21 +40,31 @@ def run(
     if set_password:
         _set_password(password_file)
         return
+    from soundkin.workers import one_thread
+
+    # each answer has a thread of its own, and more of them wait for one another by spinning
+    with one_thread():
+        _serve(
+            context.obj,
+            browser=browser,
+            password_file=password_file,
+            host=host,
+            port=port,
+            allowed_hosts=tuple(allow_host or ()),
+            https=https,
+        )
+
+
+def _serve(shared: Shared, *, browser: bool, password_file: Path | None, **settings: Any) -> None:
     from soundkin.web.app import create_app
     from soundkin.web.passwords import read_password_file
     from soundkin.web.running import address_of, serve, take_port
     from soundkin.web.settings import Settings
 
-    shared: Shared = context.obj
-    settings = Settings(
-        host=host,
-        port=port,
-        password_hash=None if password_file is None else read_password_file(password_file.expanduser()),
-        allowed_hosts=tuple(allow_host or ()),
-        https=https,
-    )
-    with take_port(settings) as listening, shared.open(create=True) as library:
-        address = address_of(listening, settings)
+    password = None if password_file is None else read_password_file(password_file.expanduser())
+    chosen = Settings(password_hash=password, **settings)
+    with take_port(chosen) as listening, shared.open(create=True) as library:
+        address = address_of(listening, chosen)
 
         def ready() -> None:
             print(f"soundkin is at {address} (Ctrl-C ends it)", flush=True)
@@ -63,7 +73,7 @@ def run(
 
                 webbrowser.open(address)
 
-        serve(create_app(library, settings=settings), listening, on_ready=ready)
+        serve(create_app(library, settings=chosen), listening, on_ready=ready)
 
 
 def _set_password(path: Path | None) -> None:

@@ -23,6 +23,7 @@ from soundkin.web.routes import ask, find, library, login, map, media, playlists
 from soundkin.web.security import SAFE, Guard
 from soundkin.web.settings import Settings
 from soundkin.web.state import State
+from soundkin.web.threads import limit_answers
 
 API = "/api/v1"
 STATIC = Path(__file__).parent / "static"
@@ -39,6 +40,7 @@ def create_app(library: Library, *, settings: Settings | None = None) -> FastAPI
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        limit_answers()
         try:
             yield
         finally:

@@ -6,13 +6,13 @@ import asyncio
 from typing import TypeVar
 
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
 
 from soundkin.errors import SoundkinError
 from soundkin.media import Media, Wish
 from soundkin.standby import CrowdedError, LostError
 from soundkin.web.failures import Refusal
 from soundkin.web.state import State
+from soundkin.web.threads import Threads, run_in
 
 Result = TypeVar("Result")
 
@@ -31,7 +31,7 @@ def _media(state: State) -> Media:
 
 async def granted(request: Request, media: Media, wish: Wish[Result]) -> Result:
     """What a wish comes to, kept or made. Raises SoundkinError, or Refusal when it cannot be made in time."""
-    kept = await run_in_threadpool(wish.kept, media.cache)
+    kept = await run_in(Threads.FILES, wish.kept, media.cache)
     if kept is not None:
         return kept
     try:

@@ -37,7 +37,10 @@ def take_port(settings: Settings) -> socket.socket:
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, *_, address = found[0]
-        return socket.create_server(address[:2], family=family, backlog=128)
+        listening = socket.create_server(address[:2], family=family, backlog=128)
+        # asyncio sends answers without delay over sockets that say they are TCP's; these would leave it open, and then
+        # head and body of an answer lie 40 ms apart
+        return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listening.detach())
     except OSError as error:
         raise InputError(_why_not(error, settings)) from error
 

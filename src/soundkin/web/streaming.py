@@ -14,21 +14,15 @@ from email.utils import formatdate
 from typing import BinaryIO
 
 import anyio
-from anyio import CapacityLimiter, to_thread
-from anyio.lowlevel import RunVar
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from soundkin.web.failures import Refusal, error_response
+from soundkin.web.threads import Threads, run_in
 
 AHEAD, PACE = 30.0, 4.0
 _CHUNK = 256 * 1024
 _FORGOTTEN = 900.0  # s without taking anything: a page left open must not keep a place for ever
-# threads of their own: a dead disk, or much to encode, must not stop other answers
-_READERS: RunVar[CapacityLimiter] = RunVar("readers")
-_MAKERS: RunVar[CapacityLimiter] = RunVar("makers")
-_THREADS = {_READERS: 16, _MAKERS: 2}
-
 
 MADE = {"accept-ranges": "none", "cache-control": "no-store"}
 """Headers of what is made while it is sent."""
@@ -98,10 +92,9 @@ class FileAnswer(Response):
 
     async def _send(self, send: Send, status: int, begin: int, end: int) -> None:
         await send({"type": "http.response.start", "status": status, "headers": self.raw_headers})
-        limiter = _limiter(_READERS)
-        await to_thread.run_sync(self._file.seek, begin, limiter=limiter)
+        await run_in(Threads.FILES, self._file.seek, begin)
         while begin < end:
-            chunk = await to_thread.run_sync(self._file.read, min(_CHUNK, end - begin), limiter=limiter)
+            chunk = await run_in(Threads.FILES, self._file.read, min(_CHUNK, end - begin))
             if not chunk:  # it has become shorter: breaking off is the only way to say so
                 raise OSError("a file became shorter while it was sent")
             begin += len(chunk)
@@ -157,7 +150,7 @@ class MadeAnswer(Response):
             await while_there(receive, lambda: self._send(send))
         finally:
             with anyio.CancelScope(shield=True):
-                await to_thread.run_sync(self._rest.close, limiter=_limiter(_MAKERS))
+                await run_in(Threads.MAKING, self._rest.close)
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
@@ -168,7 +161,7 @@ class MadeAnswer(Response):
             with anyio.fail_after(_FORGOTTEN):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await anyio.sleep_until(began + (made / self._rate - AHEAD) / PACE)
-            chunk = await to_thread.run_sync(next, self._rest, None, limiter=_limiter(_MAKERS))
+            chunk = await run_in(Threads.MAKING, next, self._rest, None)
         await send({"type": "http.response.body", "body": b""})
 
 
@@ -184,15 +177,6 @@ async def while_there(receive: Receive, work: Callable[[], Awaitable[None]]) -> 
         group.start_soon(watch)
         await work()
         group.cancel_scope.cancel()
-
-
-def _limiter(threads: RunVar[CapacityLimiter]) -> CapacityLimiter:
-    try:
-        return threads.get()
-    except LookupError:
-        limiter = CapacityLimiter(_THREADS[threads])
-        threads.set(limiter)
-        return limiter
 
 
 async def _send_head(send: Send, status: int, response: Response) -> None:

@@ -14,13 +14,13 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-from anyio import to_thread
 from starlette.requests import ClientDisconnect
 
 from soundkin.tags import read_tags
 from soundkin.web.failures import Refusal
 from soundkin.web.settings import MEGABYTE
 from soundkin.web.state import State
+from soundkin.web.threads import Threads, run_in
 
 MOST = 4
 """Files that are looked at at the same time."""
@@ -79,15 +79,15 @@ async def receive(chunks: AsyncIterator[bytes], path: Path, *, limit: int) -> No
                         raise Refusal(413, "too-large", rule)
                     buffer += chunk
                     if len(buffer) >= _BUFFER:
-                        await to_thread.run_sync(file.write, bytes(buffer))
+                        await run_in(Threads.FILES, file.write, bytes(buffer))
                         buffer.clear()
         except TimeoutError as error:
             rule = f"{_LONGEST / 60:.0f} minutes" if whole.expired() else f"{_SILENCE:.0f} s without a byte"
             raise Refusal(408, "too-slow", f"the upload was given up after {rule}") from error
         except ClientDisconnect as error:
             raise Refusal(499, "gone", "the upload was broken off") from error
-        await to_thread.run_sync(file.write, bytes(buffer))
-        await to_thread.run_sync(file.flush)
+        await run_in(Threads.FILES, file.write, bytes(buffer))
+        await run_in(Threads.FILES, file.flush)
 
 
 def file_name(header: str | None) -> Path:

@@ -14,7 +14,8 @@ from soundkin.web.events import MOST_LISTENERS
 from soundkin.web.failures import Refusal
 from soundkin.web.jobs import jobs_of
 from soundkin.web.schemas import LARGEST, Page, Text
-from soundkin.web.state import StateOf
+from soundkin.web.state import State, StateOf
+from soundkin.web.threads import Threads, run_in
 
 router = APIRouter(tags=["library"])
 
@@ -138,8 +139,12 @@ class ScanStarted(BaseModel):
 
 
 @router.get("/library")
-def library_status(state: StateOf) -> LibraryStatus:
+async def library_status(state: StateOf) -> LibraryStatus:
     """Folders, numbers, models, and what a scan is doing."""
+    return await run_in(Threads.FILES, _library_status, state)
+
+
+def _library_status(state: State) -> LibraryStatus:
     catalogue, jobs = state.library.catalogue, jobs_of(state)
     statistics, heard, answering = catalogue.statistics(), catalogue.tracks_heard(), state.library.model.id
     return LibraryStatus(
@@ -173,9 +178,10 @@ def library_failures(state: StateOf, offset: Offset = 0, limit: Limit = 50) -> P
 
 
 @router.post("/library/scan", status_code=202)
-def start_scan(state: StateOf, wanted: ScanRequest) -> ScanStarted:
+async def start_scan(state: StateOf, wanted: ScanRequest) -> ScanStarted:
     """Bring the library up to date with some folders, in the background; the events `scan` tell how far it is."""
-    return ScanStarted(folders=[str(path) for path in jobs_of(state).start_scan(wanted.folders)])
+    folders = await run_in(Threads.FILES, jobs_of(state).start_scan, wanted.folders)
+    return ScanStarted(folders=[str(path) for path in folders])
 
 
 @router.delete("/library/scan", status_code=204, response_class=Response)

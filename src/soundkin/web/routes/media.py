@@ -8,7 +8,6 @@ from typing import Annotated, Any, BinaryIO
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
-from starlette.concurrency import run_in_threadpool
 
 from soundkin.catalogue import Track
 from soundkin.media import CoverWish, TimelineWish, WaveformWish, cover_size, cover_state, file_state
@@ -19,6 +18,7 @@ from soundkin.web.granting import granted, media_of
 from soundkin.web.schemas import LARGEST, TimelineAnswer, TimelineTag, WaveformAnswer
 from soundkin.web.state import State, StateOf
 from soundkin.web.streaming import MADE, FileAnswer, Makers
+from soundkin.web.threads import Threads, run_in
 
 router = APIRouter(tags=["media"])
 
@@ -40,7 +40,7 @@ async def cover(
     request: Request, state: StateOf, track_id: Id, size: Annotated[int, Query(ge=1, le=2048)] = 384
 ) -> Response:
     """The cover of a track as JPEG, about `size` pixels wide; 204 where there is none."""
-    wish = await run_in_threadpool(_cover_wish, state, track_id, size)
+    wish = await run_in(Threads.FILES, _cover_wish, state, track_id, size)
     headers = {**_KEEP, "ETag": f'"{wish.content_id[:12]}-{wish.state}-{wish.size}"'}
     if headers["ETag"] in re.findall(r'"[^"]*"', request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
@@ -59,7 +59,7 @@ async def waveform(
     points: Annotated[int, Query(ge=1, le=4000)] = 800,
 ) -> WaveformAnswer:
     """How loud a track is, from its beginning to its end in `points` equal parts or somewhat fewer, and as a whole."""
-    wish = await run_in_threadpool(_waveform_wish, state, track_id)
+    wish = await run_in(Threads.FILES, _waveform_wish, state, track_id)
     wave = (await granted(request, media_of(state), wish)).reduced(points)
     response.headers.update(_KEEP)
     peaks, rms = ([round(float(x), 3) for x in part] for part in (wave.peaks, wave.rms))
@@ -71,7 +71,7 @@ async def waveform(
 @router.get("/tracks/{track_id}/timeline")
 async def timeline(request: Request, response: Response, state: StateOf, track_id: Id) -> TimelineAnswer:
     """The most prominent tags of a track over time."""
-    track, model = await run_in_threadpool(lambda: (_there(state, track_id), state.library.model))
+    track, model = await run_in(Threads.FILES, lambda: (_there(state, track_id), state.library.model))
     wish = TimelineWish(track.path, track.content_id, model.source, model.id)
     told = await granted(request, media_of(state), wish)
     response.headers.update(_CHECK)
@@ -84,7 +84,7 @@ async def timeline(request: Request, response: Response, state: StateOf, track_i
 
 @router.head("/tracks/{track_id}/audio", include_in_schema=False)
 @router.get("/tracks/{track_id}/audio", response_class=Response, responses=_SOUND)
-def audio(
+async def audio(
     request: Request,
     state: StateOf,
     track_id: Id,
@@ -94,9 +94,9 @@ def audio(
     start: Annotated[float, Query(ge=0, le=1e7, description="Seconds; for what is transcoded.")] = 0.0,
 ) -> Response:
     """The file of a track, or a range of it; or its sound as MP3."""
-    track, file = _open(state, track_id)
+    track, file = await run_in(Threads.FILES, _open, state, track_id)
     if form is not None:
-        return _as_mp3(state, track, file, start, head=request.method == "HEAD")
+        return await run_in(Threads.FILES, _as_mp3, state, track, file, start, request.method == "HEAD")
     status = os.fstat(file.fileno())
     etag = f'"{track.content_id[:12]}-{status.st_mtime_ns:x}-{status.st_size:x}"'
     return FileAnswer(file, media_type=media_type(track.path, file), etag=etag, headers=_CHECK)
@@ -128,7 +128,7 @@ def _waveform_wish(state: State, track_id: int) -> WaveformWish:
         return WaveformWish(track.path, track.content_id, file_state(os.fstat(file.fileno())))
 
 
-def _as_mp3(state: State, track: Track, file: BinaryIO, start: float, *, head: bool) -> Response:
+def _as_mp3(state: State, track: Track, file: BinaryIO, start: float, head: bool) -> Response:
     if start >= track.duration:
         file.close()
         raise Refusal(
