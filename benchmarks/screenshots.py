@@ -3,8 +3,8 @@
     python benchmarks/screenshots.py --library music.db --out docs/images [--song "unsent window"]
 
 Serves a copy of the library, so that the playlist it needs for a picture stays out of yours; needs Debian's chromium
-and chromedriver, and the extras `dev` and `lab`. The pictures have 256 colours, most of them exactly those of the page. It ends
-with an error where one has more than 300 kB, or where the page's console told of one.
+and chromedriver, and the extras `dev` and `lab`. The pictures have 256 colours, most of them exactly those of the page.
+It ends with an error where one has more than 300 kB, or where the page's console told of one.
 """
 
 from __future__ import annotations
