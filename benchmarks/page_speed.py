@@ -19,6 +19,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import machine  # first: it sets the number of threads
+
+# isort: split
 import numpy as np
 from selenium import webdriver
 from selenium.webdriver import ActionChains
@@ -223,8 +226,6 @@ def main() -> None:
                 rows += map_view(driver, service.address)
         finally:
             service.end()
-        import machine
-
         print(machine.describe())
         machine.show(f"The page on {options.tracks:,} tracks", rows)
 

@@ -17,7 +17,6 @@ import contextlib
 import http.client
 import io
 import json
-import os
 import random
 import re
 import subprocess
@@ -30,6 +29,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import machine  # first: it sets the number of threads
+
+# isort: split
 import av
 import numpy as np
 
@@ -41,7 +43,6 @@ PART = 256 * 1024  # bytes of a song that a client takes at once
 THINKING = 1.0  # s
 ARRIVAL = 10.0  # s, within which the clients come
 COMMAND = (sys.executable, "-m", "soundkin.cli.main")
-ENVIRONMENT = dict(os.environ)  # as a user's: `machine`, imported later, asks for one thread
 
 
 # --- the library ---------------------------------------------------------------------------------------------------
@@ -91,7 +92,7 @@ class Service:
     def __init__(self, library: Path) -> None:
         began = time.perf_counter()
         command = [*COMMAND, "--library", library, "serve", "--port", "0", "--no-browser"]
-        self.process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        self.process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         found = re.search(r"http://\S+?/", self.process.stdout.readline())
         assert found, "soundkin serve did not start"
@@ -284,8 +285,6 @@ def typing(service: Service) -> list[tuple[str, str, str]]:
 
 
 def crowd(service: Service, ids: list[int], *, clients: int, seconds: float) -> None:
-    import machine
-
     with clients_of(service, ids, clients=clients, seconds=seconds) as process:
         sizes = []
         ends = time.monotonic() + seconds
@@ -338,8 +337,6 @@ def main() -> None:
         place = options.place or Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         library, ids = prepare(place, tracks=options.tracks)
-        import machine
-
         print(machine.describe())
         service = Service(library)
         try:

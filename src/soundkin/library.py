@@ -214,7 +214,8 @@ class Library:
         model = self.model
         index, start = self._index_of(model), self._seed(seed, model)
         chance = random.randrange(2**32) if random_seed is None else random_seed
-        return journeys.radio(self.catalogue, index, start, n=n, only=only, exclude=exclude, rng_seed=chance)
+        with self.catalogue.reading():
+            return journeys.radio(self.catalogue, index, start, n=n, only=only, exclude=exclude, rng_seed=chance)
 
     def forget_model(self, model_id: str) -> int:
         """Delete a model and all that it heard; how many recordings that was.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from enum import Enum
 from typing import TypeVar
@@ -39,4 +38,4 @@ async def run_in(threads: Threads, function: Callable[..., Result], *args: objec
     if limiter is None:
         limiter = CapacityLimiter(threads.value)
         _LIMITERS[threads].set(limiter)
-    return await to_thread.run_sync(functools.partial(function, *args), limiter=limiter)
+    return await to_thread.run_sync(function, *args, limiter=limiter)
