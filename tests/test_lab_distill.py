@@ -21,10 +21,11 @@ from soundkin.cli.main import run as soundkin  # noqa: E402
 from soundkin.errors import ExperimentError, UnknownNameError  # noqa: E402
 from soundkin.lab import checkpoint  # noqa: E402
 from soundkin.lab.distill import recipe as recipes  # noqa: E402
-from soundkin.lab.distill.finish import FinishedModule, calibrate  # noqa: E402
+from soundkin.lab.distill.finish import FinishedModule, calibrate, lay_out  # noqa: E402
 from soundkin.lab.distill.lessons import Lessons, make_lessons  # noqa: E402
 from soundkin.lab.distill.mixtures import MixtureSettings  # noqa: E402
 from soundkin.lab.distill.recipe import Material, Recipe, list_recipes, load_recipe  # noqa: E402
+from soundkin.lab.distill.start import begin_with  # noqa: E402
 from soundkin.lab.distill.student import (  # noqa: E402
     Student,
     StudentSettings,
@@ -32,11 +33,13 @@ from soundkin.lab.distill.student import (  # noqa: E402
     contrast,
     embed,
     error_of,
+    in_pairs,
     teach,
 )
 from soundkin.lab.distill.targets import SHARD, Targets  # noqa: E402
 from soundkin.lab.distill.teachers import PASSAGE, WINDOW, WINDOWS  # noqa: E402
 from soundkin.lab.distill.vocabulary import MERGED, told_by  # noqa: E402
+from soundkin.lab.networks.to_onnx import store_in_half, to_onnx  # noqa: E402
 from soundkin.model import OnnxModel  # noqa: E402
 
 SIZES = {"channels": [4, 4, 8, 8, 8], "bottleneck": 4, "hidden": 16}
@@ -52,7 +55,7 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> Targets:
     """Noise of many colours, and teachers who hear the colour."""
     rng = np.random.default_rng(0)
     colours = rng.normal(0, 8, (SHARD, 96))
-    passages = (12 + colours[:, :, None] + rng.normal(0, 3, (SHARD, 96, PASSAGE))).astype(np.float16)
+    passages = (12 + colours[:, None, :, None] + rng.normal(0, 3, (SHARD, 2, 96, PASSAGE))).astype(np.float16)
     answers = {}
     for name in TEACHERS:
         heard = colours @ rng.normal(0, 0.1, (96, 60))
@@ -62,7 +65,7 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> Targets:
     answers["jamendo-two embedding"] = np.repeat(answers["jamendo-two embedding"][:, None], WINDOWS, axis=1)
     file = tmp_path_factory.mktemp("targets") / "shard.npy"
     np.save(file, passages)
-    return Targets([file], np.arange(SHARD), answers)
+    return Targets([file], np.arange(SHARD), answers, np.arange(SHARD) // 2)
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +116,50 @@ def test_a_training_that_was_stopped_ends_with_the_weights_of_one_that_was_not(t
     )
 
 
+def test_batches_hold_two_passages_of_a_track_where_there_are(targets):
+    first = np.repeat(np.arange(5), [1, 2, 3, 4, 6])
+    orders = [in_pairs(first, np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    assert np.array_equal(orders[0], orders[1]) and not np.array_equal(orders[0], orders[2])
+    for order in orders:
+        assert sorted(order) == list(range(16))
+        changes = np.flatnonzero(np.diff(first[order]))
+        assert len(changes) <= 9  # of 10 runs: one, one, two, two and three of them, some side by side by chance
+
+
+def test_a_student_may_begin_with_what_a_file_has_learned(targets, lessons, tmp_path):
+    taught = learned(targets, lessons, tmp_path / "c")
+    module = FinishedModule(taught, lessons, np.zeros(TINY.dimension), np.eye(TINY.dimension)).eval()
+    file = tmp_path / "a.onnx"
+    file.write_bytes(
+        store_in_half(to_onnx(module, (96, WINDOW), input_name="mel", output_names=["embedding", "tags"]), smallest=16)
+    )
+    fresh = build_student(dataclasses.replace(TINY, seed=5), input_shape=(96, WINDOW), outputs=lessons.outputs)
+    begin_with(file, fresh, targets, lessons)
+    windows = targets.windows(np.arange(4)).reshape(-1, 96, WINDOW)
+    (hidden, embedding, _), (before, was, _) = embed(fresh, windows), embed(taught, windows)
+    np.testing.assert_allclose(hidden, before, atol=0.02 * before.max())
+    for a, b in zip(embedding.T, was.T, strict=True):  # centred and scaled by what is heard now
+        assert np.corrcoef(a, b)[0, 1] > 0.999
+    assert error_of(fresh, targets, lessons) < 0.9  # answers are fitted
+
+    went_on = learned(
+        targets,
+        lessons,
+        tmp_path / "d",
+        settings=dataclasses.replace(TINY, epochs=1),
+        begin=lambda student: begin_with(file, student, targets, lessons),
+    )
+    assert error_of(went_on, targets, lessons) < 0.9
+    other = build_student(
+        dataclasses.replace(TINY, sizes=SIZES | {"hidden": 24}), input_shape=(96, WINDOW), outputs=lessons.outputs
+    )
+    with pytest.raises(ExperimentError, match=r"a\.onnx: .*hidden\.weight is \(16, 48\), and must be \(24, 48\)"):
+        begin_with(file, other, targets, lessons)
+    file.write_bytes(b"nothing")
+    with pytest.raises(ExperimentError, match=r"a\.onnx: no model file that a student can begin with"):
+        begin_with(file, fresh, targets, lessons)
+
+
 def test_a_student_answers_about_windows(targets, lessons, tmp_path):
     student = learned(targets, lessons, tmp_path / "c", settings=dataclasses.replace(TINY, epochs=1))
     windows = targets.windows(np.arange(3), np.zeros(3, np.int64)).reshape(-1, 96, WINDOW)
@@ -136,8 +183,7 @@ def test_who_knows_only_the_means_is_off_by_one(targets, lessons):
 
 def test_tags_are_calibrated_to_what_the_teachers_say(targets, lessons, tmp_path):
     student = learned(targets, lessons, tmp_path / "c", settings=dataclasses.replace(TINY, epochs=1))
-    vectors = np.random.default_rng(0).normal(size=(5, TINY.dimension)).astype(np.float32)
-    module = FinishedModule(student, lessons, vectors).eval()
+    module = FinishedModule(student, lessons, np.zeros(TINY.dimension), np.eye(TINY.dimension)).eval()
     slope, intercept = calibrate(module, targets, lessons)
     windows = targets.windows(np.arange(SHARD), np.zeros(SHARD, np.int64))
     with torch.no_grad():
@@ -148,6 +194,25 @@ def test_tags_are_calibrated_to_what_the_teachers_say(targets, lessons, tmp_path
     assert fitted.any() and (slope > 0).all()
     # an intercept fitted by likelihood makes the means equal
     np.testing.assert_allclose(said.mean(axis=0)[fitted], wanted.mean(axis=0)[fitted], atol=1e-3)
+
+
+def test_what_changes_within_a_track_or_by_a_codec_counts_less():
+    rng = np.random.default_rng(0)
+    tracks = rng.normal(3, 2, (200, 1, 4))
+    # the first number changes within tracks, the second through the codec, the others tell tracks apart
+    heard = [track + rng.normal(size=(8, 4)) * [4, 0.1, 0.1, 0.1] for track in tracks]
+    copies = [x + rng.normal(size=4) * [0, 3, 0, 0] for x in heard]
+    for within in (0.0, 0.5, 0.9):
+        centre, turn = lay_out(heard, copies, within=within)
+        means = np.stack([turn @ (x.mean(axis=0) - centre) for x in heard])
+        np.testing.assert_allclose(means.mean(axis=0), 0, atol=1e-9)
+        spread = means.std(axis=0)
+        if within == 0:
+            np.testing.assert_allclose(spread, 1, rtol=1e-6)
+        else:
+            assert max(spread[:2]) < 0.9 * min(spread[2:])
+    alone = lay_out(heard[:1] * 2, [], within=0.5)  # nothing differs between tracks
+    assert all(np.isfinite(x).all() for x in alone)
 
 
 def test_a_full_disk_is_said_and_nothing_kept_is_lost(targets, lessons, tmp_path, monkeypatch):
@@ -178,11 +243,14 @@ def test_a_loss_that_is_not_finite_is_said(targets, lessons, tmp_path):
 def test_the_contrast_is_least_where_windows_of_a_passage_lie_together():
     apart = torch.eye(4)[:, None].repeat(1, 3, 1)
     mixed = torch.eye(4).repeat(3, 1).view(4, 3, 4)
-    assert contrast(apart, temperature=0.1) < contrast(mixed, temperature=0.1)
+    each = torch.arange(4)
+    assert contrast(apart, each, temperature=0.1) < contrast(mixed, each, temperature=0.1)
+    # passages that are known to be of one track are to lie together as well
+    assert contrast(apart, each // 2, temperature=0.1) > contrast(apart, each, temperature=0.1)
     # by hand: three windows of one passage and one other passage, at right angles
     x = torch.tensor([[[1.0, 0], [1, 0]], [[0, 1], [0, 1]]])
     by_hand = -np.log(np.exp(1 / 0.5) / (np.exp(1 / 0.5) + 2 * np.exp(0)))
-    assert float(contrast(x, temperature=0.5)) == pytest.approx(by_hand, abs=1e-5)
+    assert float(contrast(x, torch.arange(2), temperature=0.5)) == pytest.approx(by_hand, abs=1e-5)
 
 
 # --- recipes ---
@@ -275,6 +343,10 @@ def material(**changes: Any) -> dict[str, Any]:
         ({"mixtures": {"stretch_by": 0.8}}, "stretch_by is a factor of 1 or above"),
         ({"mixtures": {"noise_db": [9, 3]}}, "noise_db is from a lower to a higher level"),
         ({"mixtures": {"noise_db": [9]}}, "noise_db is a list of two numbers"),
+        ({"mixtures": {"dynamics_by": 0.9}}, "dynamics_by is a factor of 1 or above"),
+        ({"mixtures": {"colour_db": -1}}, "colour_db is 0 dB or above"),
+        ({"student": {"copies": 2}}, "copies is a chance"),
+        ({"within": 1.0}, "within is from 0 up and below 1"),
         ({"student": 3}, r"\[student\]: a table is needed, not 3"),
         ({"student": {"lr": True}}, "lr is a number, not True"),
         ({"student": {"lr": 0}}, "lr is above 0"),
@@ -400,6 +472,14 @@ def test_the_command_makes_a_model_that_a_library_hears_with(place, tmp_path, ca
     assert code == 0, err
     assert "passages heard" in err and "held out: album 0; " in err
     assert OnnxModel(tmp_path / "other" / "tiny.onnx").id != model.id
+
+    # a third begins with the first
+    begun = [*shared, "--set", "student.epochs=1", "--start"]
+    code, said, err = ask_for(capsys, *command(place, out=tmp_path / "third"), *begun, out / "tiny.onnx")
+    assert code == 0, err
+    assert len(json.loads((tmp_path / "third" / "recipe.json").read_text(encoding="utf-8"))["start"]) == 64
+    code, _, err = ask_for(capsys, *command(place, out=tmp_path / "fourth"), *begun, tmp_path / "none.onnx")
+    assert code != 0 and "none.onnx: cannot be read to begin with" in " ".join(err.split())
 
     library = tmp_path / "l.db"
     code, _, err = ask_for(

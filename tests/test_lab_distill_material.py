@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from soundkin.lab.distill.teachers import WINDOW
 from soundkin.lab.importweights import FRONT_END
 
 SR = 16000
-PLAIN = MixtureSettings(mix=0, equaliser=0, stretch=0, noise=0, lowpass=0, varied=0)
+PLAIN = MixtureSettings(mix=0, equaliser=0, stretch=0, dynamics=0, varied=0, codec=0, noise=0, lowpass=0, colour_db=0)
 
 
 def write(path: Path, y: np.ndarray) -> Path:
@@ -114,13 +115,27 @@ def test_playing_faster_moves_a_sine_up_and_shortens_it(tmp_path):
 
 def test_the_codec_keeps_what_is_low_and_loses_what_is_high(tmp_path):
     y = noise(4, sr=SR)
-    decoded = through_codec(y, sr=SR, bitrate=32_000)
+    decoded = through_codec(y, sr=SR, bitrate=24_000)
     assert decoded.dtype == np.float32 and len(decoded) / len(y) == pytest.approx(1, abs=0.05)
     path = write(tmp_path / "noise.wav", y)
-    plain, lossy = (hear(path, variation=Variation(bitrate=rate)).astype(np.float32) for rate in (0, 32_000))
+    plain, lossy = (hear(path, variation=Variation(bitrate=rate)).astype(np.float32) for rate in (0, 24_000))
     off = lossy.mean(axis=1) - plain.mean(axis=1)
     assert np.abs(off[5:40]).max() < 3
     assert off[-3:].max() < -6
+
+
+def test_the_copy_through_a_codec_is_in_time_with_the_track(tmp_path):
+    path = write(tmp_path / "a.wav", music(6, sr=SR))
+    coded = Variation(bitrate=40_000, longest=4.08)  # of the middle, as of a long track, from its frame 60 on
+    (track,), _ = load_tracks([path], folder=tmp_path / "kept", variations=(*VARIATIONS[:-1], coded), workers=0)
+    whole = track.mels[0].read().astype(np.float32)
+    assert track.frames_of(3, np.arange(10)) is None and track.frames_of(3, np.arange(370, 376)) is None
+    at = np.arange(80, 280)
+    copy = track.frames_of(3, at)
+    assert copy is not None
+    loud = whole[:, at] > -10
+    off = [np.abs(copy.astype(np.float32) - whole[:, at + lag])[loud].mean() for lag in range(-3, 4)]
+    assert int(np.argmin(off)) == 3 and off[3] < 0.6 * min(off[2], off[4])
 
 
 def test_only_the_middle_of_a_long_file_is_heard(tmp_path):
@@ -194,20 +209,23 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path):
 
 def test_equal_seeds_give_equal_passages_at_the_level_and_others_do_not(tracks):
     groups = [Group(tracks[:2], 0.3), Group(tracks[2:], 0.7)]
-    all_of_it = MixtureSettings(mix=1, equaliser=1, stretch=1, noise=1, lowpass=1, varied=1)
+    all_of_it = MixtureSettings(
+        mix=1, split=1, equaliser=1, stretch=1, dynamics=1, noise=1, lowpass=1, codec=1, varied=1
+    )
     for settings in (MixtureSettings(), PLAIN, all_of_it):
         made = [make_mixture(groups, frames=300, seed=(0, i), settings=settings) for i in range(6)]
         for i, x in enumerate(made):
-            assert x.shape == (96, 300) and x.dtype == np.float32
+            assert x.shape == (2, 96, 300) and x.dtype == np.float32
             assert np.isfinite(x).all()
-            assert level_of(x) == pytest.approx(LEVEL, abs=0.01)
+            assert [level_of(view) for view in x] == pytest.approx([LEVEL, LEVEL], abs=0.01)
+            assert np.array_equal(x[0], x[1]) == (settings is PLAIN)
             assert np.array_equal(x, make_mixture(groups, frames=300, seed=(0, i), settings=settings))
             assert not np.array_equal(x, make_mixture(groups, frames=300, seed=(1, i), settings=settings))
             assert not any(np.array_equal(x, other) for other in made[:i])
 
 
 def test_a_plain_passage_is_a_cut_of_its_track(tracks):
-    x = make_mixture([Group(tracks[:1], 1.0)], frames=200, seed=(0, 0), settings=PLAIN)
+    x, _ = make_mixture([Group(tracks[:1], 1.0)], frames=200, seed=(0, 0), settings=PLAIN)
     whole = tracks[0].mels[0].read().astype(np.float32)
     off = [np.std(whole[:, start : start + 200] - x) for start in range(whole.shape[1] - 200)]
     assert min(off) < 1e-3 and sorted(off)[1] > 0.5
@@ -215,9 +233,34 @@ def test_a_plain_passage_is_a_cut_of_its_track(tracks):
 
 def test_a_short_track_goes_round(tracks):
     frames = 2 * tracks[0].mels[0].shape[1]
-    x = make_mixture([Group(tracks[:1], 1.0)], frames=frames, seed=(0, 0), settings=PLAIN)
+    x, _ = make_mixture([Group(tracks[:1], 1.0)], frames=frames, seed=(0, 0), settings=PLAIN)
     assert x.shape == (96, frames)
     np.testing.assert_allclose(x[:, : frames // 2], x[:, frames // 2 :], atol=1e-3)
+
+
+def test_what_makes_the_copy_poorer_does_not_touch_the_passage(tracks):
+    groups = [Group(tracks[:1], 1.0)]
+    plain, _ = make_mixture(groups, frames=300, seed=(0, 0), settings=PLAIN)
+    for change in ({"codec": 1}, {"noise": 1}, {"lowpass": 1}, {"colour_db": 2}):
+        settings = dataclasses.replace(PLAIN, **change)
+        passage, copy = make_mixture(groups, frames=300, seed=(0, 0), settings=settings)
+        assert np.array_equal(passage, plain), change
+        off = np.abs(copy - passage)
+        assert 0.05 < off.mean() < 30, change
+        if change == {"lowpass": 1}:
+            assert off[:40].max() < 1 < off[-3:].min()
+        if change == {"noise": 1}:
+            assert (copy - passage > -0.5).all()
+
+
+def test_two_tracks_may_share_the_bands(tracks):
+    groups = [Group(tracks[:1], 1.0), Group(tracks[2:3], 1.0)]
+    both = dataclasses.replace(PLAIN, mix=1, split=0, quietest=0)
+    shared = dataclasses.replace(both, split=1)
+    for seed in range(8):
+        mixed, _ = make_mixture(groups, frames=200, seed=(0, seed), settings=both)
+        split, _ = make_mixture(groups, frames=200, seed=(0, seed), settings=shared)
+        assert np.abs(mixed - split).mean() > 0.3
 
 
 def test_groups_are_drawn_by_their_share_and_sources_are_the_tracks_drawn(tracks):

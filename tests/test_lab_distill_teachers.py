@@ -24,6 +24,7 @@ from soundkin.lab.distill.targets import (  # noqa: E402
     read_targets,
     shard_path,
     stamp_of,
+    tracks_in_front,
     without_sources,
 )
 from soundkin.lab.distill.teachers import (  # noqa: E402
@@ -177,6 +178,10 @@ def make(folder: Path, groups: list[Group], *, shards: range = range(2), **other
     make_targets(folder, groups=groups, shards=shards, **(wanted | other))
 
 
+def first_tracks(groups: list[Group], *, shards: range = range(2)) -> np.ndarray:
+    return tracks_in_front(groups=groups, count=SHARD * len(shards), seed=0, settings=MixtureSettings())
+
+
 def stamp(groups: list[Group], *, seed: int = 0) -> str:
     return stamp_of(groups, seed=seed, settings=MixtureSettings())
 
@@ -196,7 +201,9 @@ def copy(folder: Path, to: Path) -> Path:
 
 
 def test_shards_hold_passages_and_answers(made, groups):
-    targets = read_targets(made, stamp=stamp(groups), names=["msd-one", "jamendo-two"], shards=range(2))
+    targets = read_targets(
+        made, stamp=stamp(groups), names=["msd-one", "jamendo-two"], shards=range(2), first=first_tracks(groups)
+    )
     assert len(targets) == 2 * SHARD
     assert {name: answer.shape for name, answer in targets.answers.items()} == {
         "msd-one embedding": (2 * SHARD, 96),
@@ -209,7 +216,9 @@ def test_shards_hold_passages_and_answers(made, groups):
     windows = targets.windows(rows, np.zeros(2, np.int64))
     assert windows.shape == (2, WINDOWS, 96, WINDOW) and windows.dtype == np.float32
     whole = np.concatenate(list(windows[1]), axis=1)
-    np.testing.assert_array_equal(whole, np.load(targets.passages[1])[5].astype(np.float32))
+    np.testing.assert_array_equal(whole, np.load(targets.passages[1])[5, 0].astype(np.float32))
+    copy = np.concatenate(list(targets.windows(rows, 0, np.array([0, 1]))[1]), axis=1)
+    np.testing.assert_array_equal(copy, np.load(targets.passages[1])[5, 1].astype(np.float32))
     heard = targets.answers["jamendo-two embedding"][SHARD + 5, 2].astype(np.float32)
     np.testing.assert_allclose(windows[1, 2].mean(axis=1), heard, atol=0.02)
     moved = np.concatenate(list(targets.windows(rows, np.array([0, 7]))[1]), axis=1)
@@ -217,7 +226,7 @@ def test_shards_hold_passages_and_answers(made, groups):
 
 
 def test_some_passages_are_kept_of_all(made, groups):
-    targets = read_targets(made, stamp=stamp(groups), names=["msd-one"], shards=range(2))
+    targets = read_targets(made, stamp=stamp(groups), names=["msd-one"], shards=range(2), first=first_tracks(groups))
     free = without_sources(["album 0"], groups=groups, count=2 * SHARD, seed=0, settings=MixtureSettings())
     assert 0.1 < free.mean() < 0.6
     assert np.array_equal(
@@ -230,6 +239,7 @@ def test_some_passages_are_kept_of_all(made, groups):
     row = int(np.flatnonzero(free)[1])
     none = np.zeros(1, np.int64)
     np.testing.assert_array_equal(fewer.windows(np.array([1]), none), targets.windows(np.array([row]), none))
+    assert fewer.first[1] == targets.first[row] == 1
     np.testing.assert_array_equal(fewer.answers["msd-one logits"][1], targets.answers["msd-one logits"][row])
 
 
@@ -268,10 +278,16 @@ def test_a_damaged_shard_is_refused_by_name(made, groups, tmp_path):
         harm(shard_path(folder, 1).with_suffix(suffix))
         with pytest.raises(ExperimentError, match=r"shard-00001\.npz: not there, damaged, or .*delete it"):
             make(folder, groups)
-            read_targets(folder, stamp=stamp(groups), names=["msd-one", "jamendo-two"], shards=range(2))
+            read_targets(
+                folder,
+                stamp=stamp(groups),
+                names=["msd-one", "jamendo-two"],
+                shards=range(2),
+                first=first_tracks(groups),
+            )
     shard_path(folder, 0).write_bytes(b"PK nothing")
     with pytest.raises(ExperimentError, match=r"shard-00000\.npz"):
-        read_targets(folder, stamp=stamp(groups), names=["msd-one"], shards=range(2))
+        read_targets(folder, stamp=stamp(groups), names=["msd-one"], shards=range(2), first=first_tracks(groups))
 
 
 def test_answers_about_anything_else_are_refused_before_more_are_made(made, groups, tmp_path):
@@ -299,7 +315,7 @@ def test_answers_about_anything_else_are_refused_before_more_are_made(made, grou
 def test_fewer_teachers_may_learn_from_what_more_have_answered(made, groups, tmp_path):
     folder = copy(made, tmp_path / "copy")
     make(folder, groups, teachers=TEACHERS[:1])  # nothing is left to do
-    targets = read_targets(folder, stamp=stamp(groups), names=["msd-one"], shards=range(2))
+    targets = read_targets(folder, stamp=stamp(groups), names=["msd-one"], shards=range(2), first=first_tracks(groups))
     assert {name.split()[0] for name in targets.answers} == {"msd-one"}
     shard_path(folder, 1).unlink()
     with pytest.raises(ExperimentError, match=r"shard-00001\.npz: not there.*: msd-one, jamendo-two$"):
@@ -325,7 +341,7 @@ def test_a_full_disk_is_said(groups, tmp_path, monkeypatch):
 
 def test_lessons_are_standardised_and_in_blocks(made, groups):
     names = ["msd-one", "jamendo-two"]
-    targets = read_targets(made, stamp=stamp(groups), names=names, shards=range(2))
+    targets = read_targets(made, stamp=stamp(groups), names=names, shards=range(2), first=first_tracks(groups))
     lessons = make_lessons(targets, names)
     assert lessons.window.shape == (2 * SHARD, WINDOWS, 8 + 96 + 50)
     assert lessons.labels == tuple(tag for tag in MERGED if {"msd", "jamendo"} & set(tag.sources))
@@ -350,7 +366,7 @@ def test_lessons_are_standardised_and_in_blocks(made, groups):
 
 def test_merged_tags_are_those_of_the_vocabularies_means(made, groups):
     names = ["msd-one", "jamendo-two"]
-    targets = read_targets(made, stamp=stamp(groups), names=names, shards=range(2))
+    targets = read_targets(made, stamp=stamp(groups), names=names, shards=range(2), first=first_tracks(groups))
     p = {
         "msd": 1 / (1 + np.exp(-targets.answers["msd-one logits"].astype(np.float32))),
         "jamendo": (1 / (1 + np.exp(-targets.answers["jamendo-two logits"].astype(np.float32)))).mean(axis=1),

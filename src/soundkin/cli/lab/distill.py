@@ -34,6 +34,15 @@ def run(
             "heard it. Repeatable.",
         ),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--start",
+            metavar="FILE",
+            help="A model file of an earlier run whose weights the student begins with.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="The run folder; a run that was stopped goes on in it. Default: runs/distil-NAME."),
@@ -98,6 +107,7 @@ def run(
         material=folders,
         teachers=teachers,
         hold_out=hold_out or (),
+        start=start,
         out=out or Path("runs") / f"distil-{chosen.name}",
         targets=targets,
         cache=cache,

@@ -31,8 +31,17 @@ from soundkin.lab.distill.lessons import Lessons, make_lessons
 from soundkin.lab.distill.material import VARIATIONS, Track, find_tracks, load_tracks
 from soundkin.lab.distill.mixtures import Group
 from soundkin.lab.distill.recipe import Material, Recipe
+from soundkin.lab.distill.start import begin_with
 from soundkin.lab.distill.student import Student, build_student, embed, error_of, teach
-from soundkin.lab.distill.targets import SHARD, Targets, make_targets, read_targets, stamp_of, without_sources
+from soundkin.lab.distill.targets import (
+    SHARD,
+    Targets,
+    make_targets,
+    read_targets,
+    stamp_of,
+    tracks_in_front,
+    without_sources,
+)
 from soundkin.lab.distill.teachers import WINDOW, load_teachers
 from soundkin.lab.importweights import FRONT_END
 
@@ -60,6 +69,7 @@ def distil(
     teachers: Path,
     out: Path,
     hold_out: Sequence[str] = (),
+    start: Path | None = None,
     targets: Path | None = None,
     cache: Path | None = None,
     device: str = "cpu",
@@ -69,8 +79,9 @@ def distil(
 ) -> Finished:
     """Carry out the recipe with the folders of `material` (name -> folder) and the weights in `teachers`.
 
-    Albums and files named in `hold_out` are not learned from either, though the teachers may have heard them. `targets`
-    and `cache` (default: in `out`) may be shared by several recipes: shards that one has made of the same material
+    Albums and files named in `hold_out` are not learned from either, though the teachers may have heard them. The
+    student begins with the weights of `start`, a model file that an earlier run made of the same network. `targets` and
+    `cache` (default: in `out`) may be shared by several recipes: shards that one has made of the same material
     serve the others. With `exact` the teachers are asked in single precision and not compiled. Raises ExperimentError,
     WeightsError, DatasetError.
     """
@@ -82,7 +93,7 @@ def distil(
     groups, kept_out = _gather(recipe, folders, cache or out / "material", workers, listener)
     stamp = stamp_of(groups, seed=recipe.seed, settings=recipe.mixtures)
     told = dataclasses.asdict(recipe) | {"weights": {one.name: one.weights for one in asked}}
-    told |= {"hold_out": sorted(hold_out), "targets": stamp}
+    told |= {"hold_out": sorted(hold_out), "targets": stamp, "start": _digest(start)}
     _refuse_other(out, told)
     _write_json(out / "recipe.json", told)
     kept = targets or out / "targets"
@@ -97,7 +108,8 @@ def distil(
         settings=recipe.mixtures,
         progress=lambda done, total: listener.count("passages heard by the teachers", done * SHARD, total * SHARD),
     )
-    heard = read_targets(kept, stamp=stamp, names=recipe.teachers, shards=shards)
+    first = tracks_in_front(groups=groups, count=SHARD * len(shards), seed=recipe.seed, settings=recipe.mixtures)
+    heard = read_targets(kept, stamp=stamp, names=recipe.teachers, shards=shards, first=first)
     if hold_out:
         heard = heard.keep(allowed)
         kept_out += [track for group in groups for track in group.tracks if track.is_named(hold_out)]
@@ -112,6 +124,7 @@ def distil(
         lessons.keep(learned),
         aside,
         kept_out,
+        start=start,
         out=out,
         key=_key(told),
         device=device,
@@ -127,6 +140,7 @@ def distil(
         licence=recipe.licence,
         excerpts=recipe.excerpts,
         mutual_proximity=recipe.mutual_proximity,
+        within=recipe.within,
         training={"recipe": recipe.title, "teachers": list(recipe.teachers), "passages": len(heard)},
     )
 
@@ -211,6 +225,7 @@ def _taught(
     aside: tuple[Targets, Lessons],
     kept_out: list[Track],
     *,
+    start: Path | None,
     out: Path,
     key: str,
     device: str,
@@ -235,12 +250,13 @@ def _taught(
         checkpoint=out / _STUDENT,
         key=key,
         device=device,
+        begin=None if start is None else lambda student: begin_with(start, student, heard, lessons),
         on_epoch=on_epoch,
     )
     return student
 
 
-_DECIDES = ("student", "teachers", "weights", "passages", "hold_out", "targets")
+_DECIDES = ("student", "teachers", "weights", "passages", "hold_out", "targets", "start")
 
 
 def _refuse_other(out: Path, told: Mapping[str, Any]) -> None:
@@ -265,6 +281,14 @@ def _key(told: Mapping[str, Any]) -> str:
     """What a checkpoint must have been made with to be gone on from."""
     decides = {name: told[name] for name in _DECIDES}
     return hashlib.blake2b(json.dumps(decides, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _digest(start: Path | None) -> str:
+    """Of the file that the student begins with; '' for none. Raises ExperimentError."""
+    try:
+        return "" if start is None else hashlib.sha256(start.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ExperimentError(f"{start}: cannot be read to begin with: {error.strerror or error}") from error
 
 
 def _make_folder(path: Path) -> None:

@@ -1,7 +1,8 @@
 """From a student that has learned to a model file: the space it recommends in, its tags, and a card.
 
 The space is the student's own, centred and scaled by the tracks that it learned from, so that one song's vector does
-not depend on the library around it. A tag's probability is what the teachers together would give: the student's mean
+not depend on the library around it; what changes within a track, or between a track and its copy through a codec, is
+made to count less. A tag's probability is what the teachers together would give: the student's mean
 over windows, brought to theirs by Platt's sigmoid.
 """
 
@@ -66,17 +67,19 @@ def finish(
     licence: str,
     excerpts: str,
     mutual_proximity: bool,
+    within: float,
     training: Mapping[str, Any],
 ) -> Finished:
     """Write the student as the model file `out`. Raises ExperimentError.
 
     Its tags are calibrated by the passages `aside`, which it has not learned from, and the `lessons` of these; its
-    space is centred by `tracks`.
+    space is laid out by `tracks`, see `lay_out` for `within`.
     """
     if len(tracks) < 2:
         raise ExperimentError("the space is centred and scaled by two tracks at least, and there is one")
-    vectors = np.stack([embed(student, windows_of(track))[1].mean(axis=0) for track in tracks])
-    module = FinishedModule(student, lessons, vectors).eval()
+    heard = [embed(student, windows_of(track))[1] for track in tracks]
+    copies = [embed(student, windows_of(track, variation=-1))[1] for track in tracks if len(track.mels) > 1]
+    module = FinishedModule(student, lessons, *lay_out(heard, copies, within=within)).eval()
     slope, intercept = calibrate(module, aside, lessons)
     card = model_card(
         name,
@@ -106,16 +109,14 @@ def finish(
 
 class FinishedModule(nn.Module):
     """Log-mel windows (batch, n_mels, WINDOW) in dB to embeddings (batch, dimension) and probabilities of the merged
-    tags (batch, labels). `vectors` (n, dimension) are the student's of the tracks that centre and scale the space."""
+    tags (batch, labels). An embedding is `turn` (dimension, dimension) of the student's less `centre` (dimension,)."""
 
-    def __init__(self, student: Student, lessons: Lessons, vectors: FloatArray) -> None:
+    def __init__(self, student: Student, lessons: Lessons, centre: Float64Array, turn: Float64Array) -> None:
         super().__init__()
         self.network = student.network
         mean, deviation = _centre(student)
         project = student.project.weight.detach().double().numpy() / deviation[:, None]  # (dimension, hidden)
-        centre, spread = vectors.mean(axis=0, dtype=np.float64), vectors.std(axis=0, dtype=np.float64)
-        spread = np.maximum(spread, 1e-6)  # a number that never changes says nothing, and must not become infinite
-        self.embedding = _linear(project / spread[:, None], -(mean / deviation + centre) / spread)
+        self.embedding = _linear(turn @ project, -turn @ (mean / deviation + centre))
         head = student.network.head
         assert isinstance(head, nn.Linear)
         first = lessons.window.shape[-1] + lessons.tags.start
@@ -126,6 +127,30 @@ class FinishedModule(nn.Module):
     def forward(self, mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         hidden = self.network.embed(mel)
         return self.embedding(hidden), torch.sigmoid(self.tags(hidden))
+
+
+def lay_out(heard: Sequence[FloatArray], copies: Sequence[FloatArray], *, within: float) -> tuple[Float64Array, ...]:
+    """Where the space's middle is, (dimension,), and how it is turned, (dimension, dimension), from the embeddings of
+    tracks `heard` and of their `copies` through a codec, (windows, dimension) each, in the same order.
+
+    Every number gets the deviation 1 over tracks. Then directions in which the windows of one track lie apart, or a
+    track from its copy, are shortened: within-class covariance normalisation (Hatch, Kajarekar & Stolcke 2006), a track
+    being a class, `within` the weight of that covariance against none.
+    """
+    means = np.stack([x.mean(axis=0, dtype=np.float64) for x in heard])
+    centre, spread = means.mean(axis=0), means.std(axis=0)
+    spread = np.maximum(spread, 1e-6)  # a number that never changes says nothing, and must not become infinite
+    apart = [np.concatenate([(x - x.mean(axis=0)) / len(x) ** 0.5 for x in heard])]
+    if copies:
+        apart.append(np.stack([a - x.mean(axis=0) for a, x in zip(means, copies, strict=True)]))
+    covariance = (1 - within) * np.eye(len(centre))
+    for off in apart:
+        part = (off / spread).T @ (off / spread)
+        if np.trace(part) > 0:
+            covariance += within / len(apart) * part / np.trace(part) * len(centre)
+    values, axes = np.linalg.eigh(covariance)
+    turn = axes @ np.diag(np.maximum(values, 1e-6) ** -0.5) @ axes.T
+    return centre, turn / spread
 
 
 def _centre(student: Student) -> tuple[Float64Array, Float64Array]:
@@ -151,9 +176,7 @@ def calibrate(module: FinishedModule, targets: Targets, lessons: Lessons) -> tup
     told = []
     with torch.inference_mode():
         for part in np.array_split(np.arange(len(targets)), math.ceil(len(targets) / 32)):
-            windows = torch.from_numpy(
-                targets.windows(part, np.zeros(len(part), np.int64)).reshape(-1, FRONT_END.n_mels, WINDOW)
-            )
+            windows = torch.from_numpy(targets.windows(part).reshape(-1, FRONT_END.n_mels, WINDOW))
             told.append(module(windows)[1].view(len(part), WINDOWS, -1).mean(dim=1).double().numpy())
     z = logit(np.clip(np.concatenate(told), _EDGE, 1 - _EDGE))
     wanted = lessons.passage[:, lessons.tags] * lessons.tag_deviation + lessons.tag_mean

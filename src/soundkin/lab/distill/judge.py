@@ -20,9 +20,9 @@ PER_TRACK = 20
 """Windows of a track, evenly spread; all of a shorter one."""
 
 
-def windows_of(track: Track, *, count: int = PER_TRACK) -> FloatArray:
+def windows_of(track: Track, *, count: int = PER_TRACK, variation: int = 0) -> FloatArray:
     """Windows of the track as it is, (n, n_mels, WINDOW) float32 in dB; a track shorter than one is repeated."""
-    mel = track.mels[0].read()
+    mel = track.mels[variation].read()
     if mel.shape[1] < WINDOW:
         return np.take(mel, np.arange(WINDOW), axis=1, mode="wrap")[np.newaxis].astype(np.float32)
     number = min(count, mel.shape[1] // WINDOW)

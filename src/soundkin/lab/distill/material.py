@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import zipfile
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from soundkin.spectrogram import log_mel
 
 FloatArray = npt.NDArray[np.float32]
 HalfArray = npt.NDArray[np.float16]
+IntArray = npt.NDArray[np.int64]
 
 FRAMES_PER_SECOND = FRONT_END.sr / FRONT_END.hop_length
 LEVEL = 12.0
@@ -49,7 +51,10 @@ class Variation:
     """s of a track that are used at most, from its middle."""
 
 
-VARIATIONS = (Variation(), Variation(speed=1.09), Variation(speed=0.92), Variation(bitrate=32_000, longest=60.0))
+VARIATIONS = (Variation(), Variation(speed=1.09), Variation(speed=0.92), Variation(bitrate=40_000, longest=90.0))
+"""The last is the middle of the first after a codec: a student may hear it where its teachers heard the first."""
+CODEC_SR = 44_100
+"""Hz at which the codec is asked, since at lower rates it would cut off what mp3s of music have."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,17 @@ class Track:
 
     path: Path
     mels: tuple[Mel, ...]
+
+    def frames_of(self, variation: int, frames: IntArray) -> HalfArray | None:
+        """Some `frames` (n,) of the first variation, as another that is in time with it has them: (n_mels, n).
+
+        None where that does not reach so far: the copy through a codec is of the middle of a long track.
+        """
+        mel = self.mels[variation]
+        frames = frames - round((self.mels[0].shape[1] - mel.shape[1]) / 2)
+        if frames.min() < -1 or frames.max() > mel.shape[1]:  # they differ by a frame where both are whole
+            return None
+        return mel.read()[:, np.clip(frames, 0, mel.shape[1] - 1)]
 
     @property
     def album(self) -> str:
@@ -189,17 +205,17 @@ def _shape_in(file: Path) -> tuple[int, ...] | None:
 def hear(path: Path, *, variation: Variation) -> HalfArray:
     """Log-mel of one file at LEVEL: (n_mels, frames) float16, dB. Raises AudioError."""
     # resampled to another rate than it is then taken for: that is what a tape machine does
-    sr = round(FRONT_END.sr / variation.speed)
+    sr = CODEC_SR if variation.bitrate else round(FRONT_END.sr / variation.speed)
     with open_audio(path) as source:
         seconds = min(source.info.duration, variation.longest)
         plan = (
             ExcerptPlan(1, seconds) if seconds < source.info.duration else ExcerptPlan(0, max(1.0, min(seconds, 60.0)))
         )
         y = np.concatenate([excerpt.y for excerpt in source.excerpts(plan, sr=sr)])
+    if variation.bitrate:
+        y = through_codec(y, sr=sr, bitrate=variation.bitrate)
     if len(y) < _SHORTEST * FRONT_END.sr:
         raise TooShortError(path, f"{len(y) / FRONT_END.sr:.1f} s; what is learned from lasts {_SHORTEST:g} s or more")
-    if variation.bitrate:
-        y = through_codec(y, sr=FRONT_END.sr, bitrate=variation.bitrate)
     mel = log_mel(y, FRONT_END)
     level = level_of(mel)
     if level < _SILENT:
@@ -213,7 +229,7 @@ def level_of(mel: FloatArray) -> float:
 
 
 def through_codec(y: FloatArray, *, sr: int, bitrate: int) -> FloatArray:
-    """`y` (n,) after mp3 at `bitrate` bit/s: (about n,) float32."""
+    """`y` (n,) at `sr` Hz after mp3 at `bitrate` bit/s: mono float32 at the front end's rate, in time with `y`."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp3") as container:
         stream = container.add_stream("libmp3lame", rate=sr, layout="mono")
@@ -229,5 +245,8 @@ def through_codec(y: FloatArray, *, sr: int, bitrate: int) -> FloatArray:
                 container.mux(stream.encode(part))
         container.mux(stream.encode(None))
     buffer.seek(0)
+    resampler = av.AudioResampler(format="fltp", layout="mono", rate=FRONT_END.sr)
     with av.open(buffer, "r") as decoded:
-        return np.concatenate([part.to_ndarray().mean(axis=0) for part in decoded.decode(audio=0)]).astype(np.float32)
+        frames = itertools.chain(decoded.decode(audio=0), [None])
+        parts = [part.to_ndarray()[0] for one in frames for part in resampler.resample(one)]
+    return np.concatenate(parts).astype(np.float32)

@@ -1,7 +1,9 @@
-"""Passages that nobody recorded: what the teachers hear and the student learns from.
+"""Passages that nobody recorded: what the teachers hear, and a poorer copy that the student hears as well.
 
 Each is made of one or two tracks from a seed, in the log-mel domain, where adding powers is mixing, adding a curve
-over the bands is an equaliser, and stretching along time changes the tempo and not the pitch.
+over the bands is an equaliser, and stretching along time changes the tempo and not the pitch. The teachers hear the
+passage; its copy has been through a codec, lost what is high, or gained noise. A student that is to answer about the
+copy as its teachers do about the passage learns to hear the music and not the recording.
 """
 
 from __future__ import annotations
@@ -12,16 +14,20 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from soundkin.lab.distill.material import LEVEL, Track, level_of
+from soundkin.lab.distill.material import LEVEL, VARIATIONS, Track, level_of
 
 FloatArray = npt.NDArray[np.float32]
+
+_CODEC = len(VARIATIONS) - 1
 
 
 @dataclass(frozen=True)
 class MixtureSettings:
-    """How often and how far a passage is changed; chances are between 0 and 1."""
+    """How often and how far a passage is changed, and its copy; chances are between 0 and 1."""
 
-    mix: float = 0.35
+    mix: float = 0.5
+    split: float = 0.3
+    """Chance that of two tracks one is heard below some band and the other above, rather than both in all."""
     quietest: float = -15.0
     """dB of the second track beneath the first, at most."""
     equaliser: float = 0.5
@@ -29,12 +35,19 @@ class MixtureSettings:
     """Standard deviation of each of the curve's components."""
     stretch: float = 0.3
     stretch_by: float = 1.2
-    noise: float = 0.1
-    noise_db: tuple[float, float] = (12.0, 40.0)
+    dynamics: float = 0.3
+    dynamics_by: float = 1.2
+    """Factor by which what is louder or softer than the whole is made so yet more, or less."""
+    varied: float = 0.4
+    """Chance of a faster or slower variation instead of the track as it is."""
+    codec: float = 0.7
+    """Of the copy: chance that its tracks are taken after the codec, where that has been done."""
+    noise: float = 0.3
+    noise_db: tuple[float, float] = (15.0, 45.0)
     """Signal to noise, from and to."""
-    lowpass: float = 0.1
-    varied: float = 0.45
-    """Chance of another variation than the track as it is."""
+    lowpass: float = 0.2
+    colour_db: float = 1.0
+    """As `equaliser_db`, of the curve that every copy gets."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +61,41 @@ class Group:
 def make_mixture(
     groups: Sequence[Group], *, frames: int, seed: tuple[int, int], settings: MixtureSettings | None = None
 ) -> FloatArray:
-    """One passage (n_mels, frames) float32 in dB, at LEVEL; equal seeds give equal passages."""
+    """One passage and its copy, (2, n_mels, frames) float32 in dB, at LEVEL; equal seeds give equal passages."""
     settings = settings or MixtureSettings()
     rng = np.random.default_rng(seed)
-    first, *others = _draw(groups, frames, rng, settings)
-    mel = _cut(first, frames)
-    for other in others:
-        mel = _add(mel, _cut(other, frames) + rng.uniform(settings.quietest, 0))
+    cuts = _draw(groups, frames, rng, settings)
+    whole = [_cut(cut, frames) for cut in cuts]
+    coded = [_cut(cut, frames, coded=True) for cut in cuts] if rng.random() < settings.codec else whole
+    views = _together(np.stack([whole, coded], axis=1), rng, settings)
     if rng.random() < settings.equaliser:
-        mel = mel + _curve(len(mel), rng, settings.equaliser_db)[:, None]
+        views = views + _curve(views.shape[1], rng, settings.equaliser_db)[:, None]
+    if rng.random() < settings.dynamics:
+        level = level_of(views[0])
+        views = level + (views - level) * np.float32(np.exp(rng.uniform(-1, 1) * np.log(settings.dynamics_by)))
+    views[1] = _poorer(views[1], rng, settings)
+    return np.stack([view + (LEVEL - level_of(view)) for view in views]).astype(np.float32)
+
+
+def _together(cuts: FloatArray, rng: np.random.Generator, settings: MixtureSettings) -> FloatArray:
+    """One or two tracks (tracks, 2, n_mels, frames) as one, (2, n_mels, frames)."""
+    first, *others = cuts
+    for other in others:
+        quieter = np.float32(rng.uniform(settings.quietest, 0))
+        if rng.random() < settings.split:
+            first, other = (first, other) if rng.random() < 0.5 else (other, first)
+            bands = first.shape[1]
+            above = np.arange(bands) - rng.integers(bands // 8, bands // 2)  # 0.2 to 2 kHz
+            first = first - np.float32(3.0) * np.clip(above, 0, 20)[:, None].astype(np.float32)
+            other = other - np.float32(3.0) * np.clip(-above, 0, 20)[:, None].astype(np.float32)
+            quieter = np.float32(0)
+        first = _add(first, other + quieter)
+    return np.asarray(first, np.float32)
+
+
+def _poorer(mel: FloatArray, rng: np.random.Generator, settings: MixtureSettings) -> FloatArray:
+    """The passage (n_mels, frames) as a worse recording has it."""
+    mel = mel + _curve(len(mel), rng, settings.colour_db)[:, None]
     if rng.random() < settings.lowpass:
         band = rng.integers(len(mel) // 2, len(mel) - 4)
         mel[band:] -= np.minimum(60.0, 6.0 * np.arange(1, len(mel) - band + 1))[:, None].astype(np.float32)
@@ -65,7 +104,7 @@ def make_mixture(
         tilt = rng.uniform(-0.3, 0.1) * np.arange(len(mel), dtype=np.float32)
         shaped = 10 * np.log10(noise + 1e-6) + tilt[:, None]
         mel = _add(mel, shaped + (level_of(mel) - level_of(shaped) - rng.uniform(*settings.noise_db)))
-    return (mel + (LEVEL - level_of(mel))).astype(np.float32)
+    return np.asarray(mel, np.float32)
 
 
 def sources(
@@ -97,7 +136,7 @@ def _draw_one(groups: Sequence[Group], frames: int, rng: np.random.Generator, se
     group = groups[int(rng.choice(len(groups), p=shares / shares.sum()))]
     track = group.tracks[int(rng.integers(len(group.tracks)))]
     varied = len(track.mels) > 1 and rng.random() < settings.varied
-    variation = int(rng.integers(1, len(track.mels))) if varied else 0
+    variation = int(rng.integers(1, _CODEC)) if varied else 0
     factor = 1.0
     if rng.random() < settings.stretch:
         factor = float(np.exp(rng.uniform(-1, 1) * np.log(settings.stretch_by)))
@@ -106,13 +145,16 @@ def _draw_one(groups: Sequence[Group], frames: int, rng: np.random.Generator, se
     return _Cut(track, variation, start, length)
 
 
-def _cut(cut: _Cut, frames: int) -> FloatArray:
-    """(n_mels, frames) float32 at LEVEL."""
-    mel = cut.track.mels[cut.variation].read()
-    if mel.shape[1] <= cut.length:
-        passage = np.take(mel, np.arange(cut.start, cut.start + cut.length), axis=1, mode="wrap").astype(np.float32)
-    else:
-        passage = mel[:, cut.start : cut.start + cut.length].astype(np.float32)
+def _cut(cut: _Cut, frames: int, *, coded: bool = False) -> FloatArray:
+    """(n_mels, frames) float32 at LEVEL; `coded`: as it is after the codec, where that has been done."""
+    length = cut.track.mels[cut.variation].shape[1]
+    at = (cut.start + np.arange(cut.length)) % length
+    mel = None
+    if coded and cut.variation == 0 and len(cut.track.mels) > _CODEC:
+        mel = cut.track.frames_of(_CODEC, at)
+    if mel is None:
+        mel = cut.track.mels[cut.variation].read()[:, at]
+    passage = mel.astype(np.float32)
     if cut.length != frames:
         passage = _stretched(passage, frames)
     level = level_of(passage)

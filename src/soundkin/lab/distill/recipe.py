@@ -78,6 +78,8 @@ class Recipe:
     """How much of a track the model hears, unless told otherwise."""
     mutual_proximity: bool = True
     """Whether a library ranks its tracks against hubs, unless told otherwise."""
+    within: float = 0.5
+    """From 0 to below 1: how much less what changes within a track counts, and what a codec changes."""
 
 
 def list_recipes() -> dict[str, Path]:
@@ -170,17 +172,24 @@ def _checked(value: Any, told: str, *, where: str) -> Any:
 
 
 _RULES: tuple[tuple[str, str, str, Callable[[Any], bool]], ...] = (
-    ("mixtures", "mix equaliser stretch noise lowpass varied", "a chance, from 0 to 1", lambda x: 0 <= x <= 1),
+    (
+        "mixtures",
+        "mix split equaliser stretch dynamics noise lowpass codec varied",
+        "a chance, from 0 to 1",
+        lambda x: 0 <= x <= 1,
+    ),
     ("mixtures", "quietest", "0 dB or below", lambda x: -math.inf < x <= 0),
-    ("mixtures", "equaliser_db", "0 dB or above", lambda x: 0 <= x < math.inf),
-    ("mixtures", "stretch_by", "a factor of 1 or above", lambda x: 1 <= x < math.inf),
+    ("mixtures", "equaliser_db colour_db", "0 dB or above", lambda x: 0 <= x < math.inf),
+    ("mixtures", "stretch_by dynamics_by", "a factor of 1 or above", lambda x: 1 <= x < math.inf),
     ("mixtures", "noise_db", "from a lower to a higher level", lambda x: -math.inf < x[0] <= x[1] < math.inf),
     ("student", "dimension epochs", "1 or above", lambda x: x >= 1),
     ("student", "batch_size", "2 or above", lambda x: x >= 2),
     ("student", "lr temperature", "above 0", lambda x: 0 < x < math.inf),
     ("student", "weight_decay answers relations contrast masks shift seed", "0 or above", lambda x: 0 <= x < math.inf),
+    ("student", "copies", "a chance, from 0 to 1", lambda x: 0 <= x <= 1),
     ("student", "warm_up average", "from 0 up and below 1", lambda x: 0 <= x < 1),
     ("", "passages", "1 or above", lambda x: x >= 1),
+    ("", "within", "from 0 up and below 1", lambda x: 0 <= x < 1),
     ("", "seed", "0 or above", lambda x: x >= 0),
     ("", "name", "made of letters, digits, '.', '_' and '-'", lambda x: file_name(x) == x),
     ("", "teachers material", "one or more", bool),

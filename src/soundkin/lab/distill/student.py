@@ -1,7 +1,8 @@
 """The student: a small network that learns to answer as all of its teachers do, and how alike they find two songs.
 
 Hinton, Vinyals & Dean 2015 (arXiv:1503.02531) for answers, Tung & Mori 2019 (arXiv:1907.09682) for relations, Khosla et
-al. 2020 (arXiv:2004.11362) for the contrastive term, whose positives are the windows of one passage.
+al. 2020 (arXiv:2004.11362) for the contrastive term, whose positives are the windows of one track. Of each passage the
+student hears what its teachers have heard, or a poorer copy (mixtures.py), and answers alike.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class StudentSettings:
     relations: float = 1.0
     contrast: float = 0.1
     temperature: float = 0.15
+    copies: float = 0.5
+    """Chance that the student hears the poorer copy of a passage."""
     masks: int = 1
     """Bands and stretches of time that are hidden in each window, one of each at most so many."""
     shift: int = 8
@@ -93,20 +96,25 @@ def teach(
     checkpoint: Path,
     key: str,
     device: str = "cpu",
+    begin: Callable[[Student], None] | None = None,
     on_epoch: Callable[[dict[str, Any], Student], None] | None = None,
 ) -> Student:
     """A student after all epochs, its weights averaged, in evaluation mode; goes on from `checkpoint` if it is there.
 
-    `on_epoch` is called with what was measured, and the averaged student as it is then.
+    `begin` gives a fresh student its weights. `on_epoch` is called with what was measured, and the averaged student as
+    it is then.
     """
     place = torch.device(device)
-    student = build_student(settings, input_shape=(FRONT_END.n_mels, WINDOW), outputs=lessons.outputs).to(place)
+    kept = read_progress(checkpoint, key=key, device=place)
+    student = build_student(settings, input_shape=(FRONT_END.n_mels, WINDOW), outputs=lessons.outputs)
+    if begin is not None and kept is None:
+        begin(student)
+    student.to(place)
     if student.network.input_is_picture:
         student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(student).eval()
     optimizer = torch.optim.AdamW(student.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     history: list[dict[str, Any]] = []
-    kept = read_progress(checkpoint, key=key, device=place)
     if kept is not None:
         _set_random_state(kept.state.pop(_RANDOM, None), place)
         student.load_state_dict(kept.state)
@@ -191,22 +199,23 @@ class _Batch:
     window: torch.Tensor
     passage: torch.Tensor
     alike: torch.Tensor
+    first: torch.Tensor
 
 
 def _batches(targets: Targets, lessons: Lessons, settings: StudentSettings, *, epoch: int) -> Iterator[_Batch]:
     """Prepared one ahead, since reading takes a processor's time as well."""
-    rng = np.random.default_rng((settings.seed, epoch))
-    order = rng.permutation(len(targets))
+    order = in_pairs(targets.first, np.random.default_rng((settings.seed, epoch)))
     size = settings.batch_size
 
     def prepare(rows: npt.NDArray[np.int64], seed: int) -> _Batch:
         own = np.random.default_rng((settings.seed, epoch, seed))
-        x = targets.windows(rows, own.integers(-settings.shift, settings.shift + 1, len(rows)))
+        shift = own.integers(-settings.shift, settings.shift + 1, len(rows))
+        x = targets.windows(rows, shift, (own.random(len(rows)) < settings.copies).astype(np.int64))
         for windows in x:
             for one in windows:
                 _mask(one, settings.masks, own)
         alike = np.mean([one[rows] @ one[rows].T for one in lessons.joint], axis=0, dtype=np.float32)
-        arrays = (x, lessons.window[rows], lessons.passage[rows], alike)
+        arrays = (x, lessons.window[rows], lessons.passage[rows], alike, targets.first[rows])
         return _Batch(*(torch.from_numpy(array) for array in arrays))
 
     with ThreadPoolExecutor(1) as reader:
@@ -219,6 +228,15 @@ def _batches(targets: Targets, lessons: Lessons, settings: StudentSettings, *, e
             waiting = coming
         if waiting is not None:
             yield waiting.result()
+
+
+def in_pairs(first: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """All passages in random order, but two of one track side by side, so that a batch has what belongs together."""
+    order = rng.permutation(len(first))
+    order = order[np.argsort(first[order], kind="stable")]
+    bounds = np.flatnonzero(np.diff(first[order])) + 1
+    pairs = [pair for part in np.split(order, bounds) for pair in np.split(part, range(2, len(part), 2))]
+    return np.concatenate([pairs[i] for i in rng.permutation(len(pairs))])
 
 
 def _mask(window: FloatArray, masks: int, rng: np.random.Generator) -> None:
@@ -249,7 +267,8 @@ def _step(
         off = (units @ units.T - batch.alike.to(place))[others]
         parts["relations"] = settings.relations * 10 * off.square().mean()
     if settings.contrast:
-        parts["contrast"] = settings.contrast * contrast(embedding, temperature=settings.temperature)
+        together = contrast(embedding, batch.first.to(place), temperature=settings.temperature)
+        parts["contrast"] = settings.contrast * together
     return parts
 
 
@@ -267,7 +286,7 @@ def error_of(student: Student, targets: Targets, lessons: Lessons, *, device: st
     """How far the student's answers are from the lessons, as in training: 1 is what knowing only the means makes."""
     off = 0.0
     for rows in np.array_split(np.arange(len(targets)), math.ceil(len(targets) / 32)):
-        windows = targets.windows(rows, np.zeros(len(rows), np.int64))
+        windows = targets.windows(rows)
         _, _, answers = embed(student, windows.reshape(-1, *windows.shape[2:]), device=device)
         told = torch.from_numpy(answers).view(len(rows), windows.shape[1], -1)
         window, passage = torch.from_numpy(lessons.window[rows]), torch.from_numpy(lessons.passage[rows])
@@ -275,15 +294,18 @@ def error_of(student: Student, targets: Targets, lessons: Lessons, *, device: st
     return off
 
 
-def contrast(embedding: torch.Tensor, *, temperature: float) -> torch.Tensor:
-    """The supervised contrastive loss of windows (n, k, d): those of one passage are to lie closer to each other."""
+def contrast(embedding: torch.Tensor, track: torch.Tensor, *, temperature: float) -> torch.Tensor:
+    """The supervised contrastive loss of the windows (n, k, d) of passages that begin with `track` (n,), a number.
+
+    Those of one track are to lie closer to each other than to others.
+    """
     n, k = embedding.shape[:2]
     units = nn.functional.normalize(embedding.flatten(0, 1), dim=1)
     logits = units @ units.T / temperature
     itself = torch.eye(n * k, dtype=torch.bool, device=logits.device)
     logits = logits.masked_fill(itself, -1e9)
-    passage = torch.arange(n, device=logits.device).repeat_interleave(k)
-    same = (passage[:, None] == passage[None]) & ~itself
+    owner = track.repeat_interleave(k)
+    same = (owner[:, None] == owner[None]) & ~itself
     log_p = logits - logits.logsumexp(dim=1, keepdim=True)
     return -(log_p * same).sum(dim=1).div(same.sum(dim=1)).mean()
 

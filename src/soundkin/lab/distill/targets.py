@@ -3,7 +3,7 @@
     FOLDER/
       teachers.json       the digests of their weights, and how exactly they were asked
       shard-00000.npz     answers of the teachers
-      shard-00000.npy     the passages, float16, in a plain file that can be read in parts
+      shard-00000.npy     the passages and their copies, float16, in a plain file that can be read in parts
 
 Shard i depends on the seed and i alone, so that a run which was stopped goes on, and a longer one begins with what a
 shorter one made.
@@ -38,25 +38,32 @@ SHARD = 32
 
 @dataclass(frozen=True)
 class Targets:
-    """`passages`: one file a shard, (SHARD, n_mels, PASSAGE) float16; `rows` (n,) says which of them these are, counted
-    through all shards; `answers` as `teachers.ask` gives them, float16, for these."""
+    """`passages`: one file a shard, (SHARD, 2, n_mels, PASSAGE) float16, each with its copy; `rows` (n,) says which of
+    them these are, counted through all shards; `answers` as `teachers.ask` gives them, float16, for these; `first` (n,)
+    numbers the track that is in front."""
 
     passages: Sequence[Path]
     rows: IntArray
     answers: dict[str, HalfArray]
+    first: IntArray
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def keep(self, kept: npt.NDArray[np.bool_]) -> Targets:
         """Those of `kept` (n,)."""
-        return Targets(self.passages, self.rows[kept], {name: answer[kept] for name, answer in self.answers.items()})
+        answers = {name: answer[kept] for name, answer in self.answers.items()}
+        return Targets(self.passages, self.rows[kept], answers, self.first[kept])
 
-    def windows(self, rows: IntArray, shift: IntArray) -> FloatArray:
-        """The windows of some passages, which go round by `shift` (rows,) frames: (rows, WINDOWS, n_mels, WINDOW)."""
+    def windows(self, rows: IntArray, shift: IntArray | int = 0, copy: IntArray | int = 0) -> FloatArray:
+        """The windows of some passages, or of the copies of those for which `copy` (rows,) is 1.
+
+        They go round by `shift` (rows,) frames: (rows, WINDOWS, n_mels, WINDOW).
+        """
+        wanted = np.broadcast_arrays(self.rows[rows], shift, copy)
         turned = [
-            np.roll(_opened(self.passages[row // SHARD])[row % SHARD], -moved, axis=1)
-            for row, moved in zip(self.rows[rows], shift, strict=True)
+            np.roll(_opened(self.passages[row // SHARD])[row % SHARD, view], -moved, axis=1)
+            for row, moved, view in zip(*wanted, strict=True)
         ]
         return windows_of_passages(np.array(turned, np.float32))
 
@@ -98,7 +105,7 @@ def make_targets(
                     for i in range(SHARD)
                 ]
             )
-            answers = {name: x.astype(np.float16) for name, x in ask(teachers, passages).items()}
+            answers = {name: x.astype(np.float16) for name, x in ask(teachers, passages[:, 0]).items()}
             arrays = {"passages": passages.astype(np.float16), **answers}
             write_cache(path, arrays, stamp=stamp, apart="passages")
             if not path.is_file():
@@ -154,11 +161,18 @@ def without_sources(
     return free
 
 
+def tracks_in_front(*, groups: Sequence[Group], count: int, seed: int, settings: MixtureSettings) -> IntArray:
+    """The number of the track that the first `count` passages were begun with, (count,)."""
+    number = {track.path: i for i, track in enumerate(track for group in groups for track in group.tracks)}
+    drawn = (sources(groups, frames=PASSAGE, seed=(seed, i), settings=settings)[0] for i in range(count))
+    return np.array([number[track.path] for track in drawn], np.int64)
+
+
 def stamp_of(groups: Sequence[Group], *, seed: int, settings: MixtureSettings) -> str:
     """Equal for passages that are drawn from the same tracks, in the same variations, in the same way."""
     tracks = [[(track.path.name, track.mels[0].shape[1]) for track in group.tracks] for group in groups]
     shares = [group.share for group in groups]
-    told = repr((tracks, VARIATIONS, LEVEL, shares, seed, settings, SHARD, PASSAGE))
+    told = repr((2, tracks, VARIATIONS, LEVEL, shares, seed, settings, SHARD, PASSAGE))
     return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
 
 
@@ -167,8 +181,11 @@ def shard_path(folder: Path, shard: int) -> Path:
     return folder / f"shard-{shard:05}.npz"
 
 
-def read_targets(folder: Path, *, stamp: str, names: Sequence[str], shards: range) -> Targets:
-    """What `make_targets` made of the same material. Raises ExperimentError for a shard that is not there."""
+def read_targets(folder: Path, *, stamp: str, names: Sequence[str], shards: range, first: IntArray) -> Targets:
+    """What `make_targets` made of the same material; `first` as `tracks_in_front` tells it.
+
+    Raises ExperimentError for a shard that is not there.
+    """
     passages: list[Path] = []
     answers: dict[str, list[HalfArray]] = {name: [] for name in _answers_in(shard_path(folder, shards[0]), names)}
     kinds: dict[str, type[np.generic]] = dict.fromkeys([*answers, "passages"], np.float16)
@@ -180,9 +197,8 @@ def read_targets(folder: Path, *, stamp: str, names: Sequence[str], shards: rang
         passages.append(path.with_suffix(".npy"))
         for name in answers:
             answers[name].append(found[name])
-    return Targets(
-        passages, np.arange(SHARD * len(passages)), {name: np.concatenate(parts) for name, parts in answers.items()}
-    )
+    heard = {name: np.concatenate(parts) for name, parts in answers.items()}
+    return Targets(passages, np.arange(SHARD * len(passages)), heard, first)
 
 
 def _answers_in(path: Path, names: Sequence[str]) -> list[str]:
