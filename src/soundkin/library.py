@@ -359,7 +359,13 @@ class Library:
         return self._answering.get(state, lambda: choose_model(self.catalogue, self._named), patience=patience)
 
     def _shelve(self, *, patience: float) -> Shelf:
-        return self._shelf.get(self.catalogue.generation(), lambda: Shelf.load(self.catalogue), patience=patience)
+        def load() -> Shelf:
+            shelf, before = Shelf.load(self.catalogue), self._shelf.last
+            if before is not None and before.was_searched:
+                shelf.word_index()  # here nobody waits for it
+            return shelf
+
+        return self._shelf.get(self.catalogue.generation(), load, patience=patience)
 
     def _index_of(self, model: Model, *, patience: float | None = None) -> Index:
         def load() -> Index:

@@ -103,8 +103,9 @@ class _Server(uvicorn.Server):
         try:
             media_of(self._state).warm()
             uploads_of(self._state)  # deletes what one that was killed has left
-            library.shelf()
+            shelf = library.shelf()
             library.index()
+            shelf.word_index()
             if not self._state.stopping.wait(CALM):
                 library.browse(only=["duration:0-"], limit=1)  # what any filter needs
                 library.tag_counts()
