@@ -327,6 +327,11 @@ class Catalogue:
         with self._read() as connection:
             return heard.list_models(connection, counted=counted)
 
+    def knows_model(self, model_id: str) -> bool:
+        """Was the model of that id registered?"""
+        with self._read() as connection:
+            return heard.is_known(connection, model_id)
+
     def tracks_heard(self) -> dict[str, int]:
         """Model id: number of tracks that are not missing and that it has heard."""
         with self._read() as connection:
