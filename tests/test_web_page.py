@@ -119,6 +119,12 @@ def test_less_like_this_ranks_anew_and_stays_in_the_address(page: Browser) -> No
     page.click(".filters .chip-add", "Year")
     page.see("dialog .chip", "1990s").click()
     page.until(lambda: len(page.all(".similar-rows .row")) == 1, "one song of the nineties, for there is one artist")
+    page.click(".filters .chip-add", "Length")
+    page.see("dialog .chip", "over 6 min").click()
+    page.see(".similar .empty", "Nothing passes these filters.")
+    page.click(".similar .empty .button", "Remove the filters")
+    page.see(".similar-rows .row")
+    assert all("409" in one for one in page.complaints()), "to the browser every refusal is an error"
 
 
 def test_what_the_browser_cannot_play_is_transcoded(page: Browser) -> None:

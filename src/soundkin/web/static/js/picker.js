@@ -44,7 +44,7 @@ export function pickSong(title, { without = 0 } = {}) {
                                     "span",
                                     { class: "choice-text" },
                                     el("span", {}, track.title),
-                                    el("span", { class: "choice-note" }, byline(track) || S.unknownArtist),
+                                    el("span", { class: "choice-note" }, byline(track)),
                                 ),
                             ),
                         ),

@@ -4,7 +4,7 @@ import * as api from "../api.js";
 import { fileButton } from "../drop.js";
 import { announce, debounced, el, icon, refill } from "../dom.js";
 import { filterOf } from "../filters.js";
-import { count } from "../format.js";
+import { count, performer } from "../format.js";
 import { arrowKeys, empty, failure, growing, skeleton, trackCard, trackList } from "../parts.js";
 import { player } from "../player.js";
 import { setQuery } from "../router.js";
@@ -161,7 +161,7 @@ function showSounds(place, tags) {
 function varied(tracks) {
     const albums = new Set();
     const fresh = tracks.filter((track) => {
-        const album = `${track.artist}/${track.album}`;
+        const album = `${performer(track)}/${track.album}`;
         return track.has_file && !albums.has(album) && albums.add(album);
     });
     return [...fresh, ...tracks.filter((track) => !fresh.includes(track))].slice(0, CARDS);
@@ -199,7 +199,8 @@ async function search({ found }, q, asked) {
     const tags = (page.tags ?? []).filter((tag) => tag.tracks > 0);
     refill(
         found,
-        tags.length > 0 && el("section", { class: "find-tags" }, el("h2", {}, S.sounds), tagChips(tags.slice(0, 12))),
+        tags.length > 0 &&
+            el("section", { class: "find-tags few" }, el("h2", {}, S.sounds), tagChips(tags.slice(0, 12))),
         page.items.length > 0 && el("section", {}, head(S.songs, page), place),
     );
     announce(S.results(page.total ?? page.items.length));

@@ -93,6 +93,7 @@ function head(track, asked, signal) {
     const known = [
         track.artist && el("span", { class: "song-artist" }, track.artist),
         track.album && el("span", {}, track.album),
+        !track.artist && !track.album && track.folder && el("span", {}, track.folder),
         track.year && el("span", {}, track.year),
         track.genre && el("span", {}, track.genre),
     ];
