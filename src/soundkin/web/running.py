@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import socket
@@ -90,9 +91,10 @@ class _Server(uvicorn.Server):
                 threading.Thread(target=work, name=work.__name__, daemon=True).start()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Tell whatever streams without end, and see to it that the end comes."""
+        """Tell whatever streams without end, and see to it that the end comes, with the code that it has anyway."""
         self._state.stopping.set()
-        last = threading.Timer(END, os._exit, [0])
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # a song that is broken off now is no error
+        last = threading.Timer(END, os._exit, [128 + sig if sig == signal.SIGINT else 0])
         last.daemon = True
         last.start()
         super().handle_exit(sig, frame)
