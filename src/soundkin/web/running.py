@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -28,6 +29,9 @@ END = 4.5
 PATIENCE = 4.0
 """Seconds for which answers may be behind a scan; longer in a library that takes longer to read, see `fresh.Fresh`."""
 
+TURN = 0.001
+"""Seconds after which a thread lets others have Python's lock. An answer goes from thread to thread, and with Python's
+5 ms it waits up to that long each time for those that work out another."""
 CALM = 3.0
 """Seconds in which the page that opens has its first answers; then what filters and tags need is read, for which a
 library of 100,000 tracks that has changed takes two seconds of a processor, and more with many tags."""
@@ -71,10 +75,12 @@ def serve(app: FastAPI, listening: socket.socket, *, on_ready: Callable[[], None
     )
     server = _Server(config, state, on_ready)
     # the server hands the signal on when it has ended; as a signal that is seen to, the rest can be closed in order
-    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    before, turn = signal.signal(signal.SIGTERM, lambda *_: None), sys.getswitchinterval()
+    sys.setswitchinterval(TURN)
     try:
         server.run([listening])
     finally:
+        sys.setswitchinterval(turn)
         signal.signal(signal.SIGTERM, before)
         listening.close()
 
