@@ -364,8 +364,8 @@ class Library:
     def _shelve(self, *, patience: float) -> Shelf:
         def load() -> Shelf:
             shelf, before = Shelf.load(self.catalogue), self._shelf.last
-            if before is not None and before.was_searched:
-                shelf.word_index()  # here nobody waits for it
+            if before is not None and before.prepared:
+                shelf.prepare()  # here nobody waits for it
             return shelf
 
         return self._shelf.get(self.catalogue.generation(), load, patience=patience)

@@ -6,7 +6,7 @@ The database would read every row for each letter that is typed.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -90,19 +90,28 @@ class Shelf:
         phrase = fold(words)[:_LONGEST]
         if not phrase:
             return np.empty(0, np.int64), 0
-        index = self.word_index()
-        matches = np.flatnonzero(np.logical_and.reduce([index.having(word) for word in set(phrase.split())]))
+        matches = self._having_all(set(phrase.split()))
         ranked = self._closest_first(phrase, matches, enough=offset + limit)
         return self.ids[ranked[offset : offset + limit]], len(matches)
 
-    def word_index(self) -> WordIndex:
-        """What words are looked up in, made when it is first asked for: half a second for 100,000 tracks."""
-        return self._words.get(None, lambda: WordIndex.of(self.texts))
+    def prepare(self) -> None:
+        """Make what lets a search take 2 ms instead of 10 among 100,000 tracks; that takes half a second itself."""
+        self._words.get(None, lambda: WordIndex.of(self.texts))
 
     @property
-    def was_searched(self) -> bool:
-        """Is the word index made?"""
+    def prepared(self) -> bool:
+        """Is that made?"""
         return self._words.made
+
+    def _having_all(self, words: set[str]) -> IntArray:
+        """Rows of the tracks that have every one of the words."""
+        index = self._words.last
+        if index is not None:
+            return np.flatnonzero(np.logical_and.reduce([index.having(word) for word in words]))
+        rows: Sequence[int] = range(len(self))
+        for word in words:
+            rows = [i for i in rows if word in self.texts[i]]
+        return np.array(rows, np.int64)
 
     def _closest_first(self, phrase: str, matches: IntArray, *, enough: int) -> list[int]:
         """The first `enough` of the `matches`, or all there are."""

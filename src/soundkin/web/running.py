@@ -113,7 +113,7 @@ class _Server(uvicorn.Server):
             uploads_of(self._state)  # deletes what one that was killed has left
             shelf = library.shelf()
             library.index()
-            shelf.word_index()
+            shelf.prepare()
             if not self._state.stopping.wait(CALM):
                 library.browse(only=["duration:0-"], limit=1)  # what any filter needs
                 library.tag_counts()
