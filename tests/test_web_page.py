@@ -154,6 +154,16 @@ def test_the_next_song_follows(page: Browser) -> None:
     advances(page)
 
 
+def test_a_queue_that_nothing_began_can_be_played(page: Browser) -> None:
+    page.open("/?q=copper")
+    page.click(".row .icon-button[aria-haspopup=menu]")
+    page.click("[role=menuitem]", "Add to queue")
+    page.see("#player .bar-title", "Copper Field")
+    assert not page.all("#player.playing")
+    page.click(".bar-toggle")
+    advances(page)
+
+
 def test_passages_that_are_alike_play_one_after_the_other(page: Browser) -> None:
     song, other = two_with_passages_alike(page)
     page.open(f"/song/{song['id']}")
