@@ -331,10 +331,9 @@ class Library:
         return self._asked()[1]
 
     def _asked(self) -> tuple[Model, Index]:
-        """The model that answers, and its vectors."""
-        with self.catalogue.reading():  # of one state, and in half the time
-            model = self.model
-            return model, self._index_of(model)
+        """The model that answers, and its vectors; where they must be read first, this waits without a connection."""
+        model = self.model
+        return model, self._index_of(model)
 
     def _seed(self, seed: SeedLike, model: Model) -> Seed:
         if isinstance(seed, Seed):
