@@ -333,8 +333,8 @@ def crowd(service: Service, ids: list[int], *, clients: int, seconds: float) -> 
     machine.show(f"{clients} clients for {seconds:.0f} s (median / p99 / longest)", rows)
 
 
-def beside_a_scan(service: Service, ids: list[int], place: Path, *, clients: int = 5) -> None:
-    """A few clients while new music is scanned."""
+def beside_a_scan(service: Service, ids: list[int], place: Path, *, clients: int = 20) -> None:
+    """Some clients while new music is scanned."""
     import machine
     from soundkin import demo
 

@@ -303,7 +303,7 @@ class Catalogue:
             return reading.columns(connection)
 
     def shelf_rows(self) -> list[ShelfRow]:
-        """What searching and browsing ask of every track that is not missing, in one pass and no order."""
+        """What searching and browsing ask of every track that is not missing, in one pass, about by its text."""
         with self._read() as connection:
             return reading.shelf_rows(connection)
 

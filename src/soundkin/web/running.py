@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import signal
@@ -93,7 +94,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            for work in (self._on_ready, self._warm):
+            for work in (self._on_ready, self._settle):
                 threading.Thread(target=work, name=work.__name__, daemon=True).start()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -104,6 +105,16 @@ class _Server(uvicorn.Server):
         last.daemon = True
         last.start()
         super().handle_exit(sig, frame)
+
+    def _settle(self) -> None:
+        """Warm up, and tell Python that what is there now stays.
+
+        Looking through all of it for garbage would keep every answer waiting for a tenth of a second, again and again
+        while a scan has the library read anew.
+        """
+        self._warm()
+        gc.collect()
+        gc.freeze()
 
     def _warm(self) -> None:
         """Read what the first answers need, before somebody waits for it."""
