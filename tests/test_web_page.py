@@ -154,6 +154,19 @@ def test_the_next_song_follows(page: Browser) -> None:
     advances(page)
 
 
+def test_enter_opens_what_was_typed_not_what_was_shown_before(page: Browser) -> None:
+    page.open("/?q=amber")
+    page.see(".row-title", "Amber Road")
+    field = page.see("#search")
+    page.run("arguments[0].value = 'grey'; arguments[0].dispatchEvent(new Event('input', {bubbles: true}))", field)
+    field.send_keys(Keys.ENTER)
+    page.see("h1", "Grey Signal")
+    page.click(".song-actions .button", "Path to")
+    page.see("dialog .choice")
+    page.see("dialog input").send_keys("copper" + Keys.ENTER)
+    page.see("h1", "From Grey Signal to Copper Field")
+
+
 def test_a_queue_that_nothing_began_can_be_played(page: Browser) -> None:
     page.open("/?q=copper")
     page.click(".row .icon-button[aria-haspopup=menu]")

@@ -55,20 +55,31 @@ export async function render({ root, query, signal, title, moveFocus }) {
     );
     const view = { found, input, signal };
     let asking = new AbortController();
+    let answer = Promise.resolve(); // to what stands in the field, once it is asked for
+    let asked = input.value.trim();
     const update = () => {
         asking.abort();
         asking = new AbortController();
         const q = input.value.trim();
         setQuery({ q });
-        const work = q ? search(view, q, asking.signal) : start(view, asking.signal);
-        work.catch((error) => error.name !== "AbortError" && !signal.aborted && refill(found, failure(error, update)));
+        asked = q;
+        answer = q ? search(view, q, asking.signal) : start(view, asking.signal);
+        answer = answer.catch(
+            (error) => error.name !== "AbortError" && !signal.aborted && refill(found, failure(error, update)),
+        );
     };
     const later = debounced(update, 90);
     input.addEventListener("input", () => (input.value.trim() ? later() : later.now()));
+    const openFirst = async () => {
+        later.cancel();
+        if (asked !== input.value.trim()) update();
+        await answer;
+        if (!signal.aborted) found.querySelector(".row-title")?.click();
+    };
     input.addEventListener("keydown", (event) => {
         const links = found.querySelectorAll(".row-title, .card-title");
         if (event.key === "ArrowDown" && links.length) links[0].focus();
-        else if (event.key === "Enter" && links.length && input.value.trim()) links[0].click();
+        else if (event.key === "Enter" && input.value.trim()) void openFirst();
         else if (event.key === "Escape" && input.value) {
             input.value = "";
             later.now();
