@@ -39,6 +39,8 @@ from similar_100k import WORDS, generate
 
 SEARCH, API_P99 = 100.0, 250.0  # ms: the targets
 MEDIA = ("stream, first byte", "cover")  # all other kinds are the API's own answers
+KINDS = {"search": 0.3, "similar": 0.2, "song": 0.1, "browse": 0.1, MEDIA[0]: 0.15, MEDIA[1]: 0.15}
+"""What clients ask for, and how often."""
 PART = 256 * 1024  # bytes of a song that a client takes at once
 THINKING = 1.0  # s
 ARRIVAL = 10.0  # s, within which the clients come
@@ -107,6 +109,14 @@ class Service:
             return None
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
+    def processor_time(self) -> float | None:
+        """Milliseconds of a processor that it has taken so far, or None where the system does not tell."""
+        try:
+            tasks = list(Path(f"/proc/{self.process.pid}/task").iterdir())
+            return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e6
+        except OSError:
+            return None
+
     def end(self) -> float:
         """Seconds from SIGTERM to the end."""
         began = time.perf_counter()
@@ -165,27 +175,33 @@ class Client:
 # --- the load ------------------------------------------------------------------------------------------------------
 
 
+def ask_once(client: Client, kind: str, ids: list[int], rng: random.Random) -> float:
+    """Ask for something of that kind, other songs every time; milliseconds until the answer, or its first byte."""
+    if kind == MEDIA[0]:
+        return client.first_byte(rng.choice(ids), rng)
+    began = time.perf_counter()
+    if kind == "search":
+        word = rng.choice(WORDS)
+        client.ask(f"/search?q={quote(rng.choice((word, word[:3], f'{word} {rng.choice(WORDS)}')))}")
+    elif kind == "similar":
+        client.ask("/similar", {"seeds": [rng.randrange(1, ids[0])], "n": 20})
+    elif kind == "song":
+        client.ask(f"/tracks/{rng.choice(ids)}")
+    elif kind == "browse":
+        client.ask(f"/tracks?order=title&offset={rng.randrange(ids[0])}")
+    else:
+        client.ask(f"/tracks/{rng.choice(ids)}/cover?size={rng.choice((96, 384))}")
+    return 1000 * (time.perf_counter() - began)
+
+
 def visit(address: str, ids: list[int], *, seed: int, until: float, told: list[tuple[str, float]]) -> None:
     """What one client does: (kind, milliseconds) of each answer goes to `told`, errors as -1."""
     rng, client = random.Random(seed), Client(address)
     time.sleep(rng.uniform(0, min(ARRIVAL, (until - time.time()) / 4)))
     while time.time() < until:
-        kind = rng.choices(("search", "similar", "song", "browse", *MEDIA), weights=(0.3, 0.2, 0.1, 0.1, 0.15, 0.15))[0]
-        began = time.perf_counter()
+        kind = rng.choices(tuple(KINDS), weights=tuple(KINDS.values()))[0]
         try:
-            if kind == "search":
-                word = rng.choice(WORDS)
-                client.ask(f"/search?q={quote(rng.choice((word, word[:3], f'{word} {rng.choice(WORDS)}')))}")
-            elif kind == "similar":
-                client.ask("/similar", {"seeds": [rng.randrange(1, ids[0])], "n": 20})
-            elif kind == "song":
-                client.ask(f"/tracks/{rng.choice(ids)}")
-            elif kind == "browse":
-                client.ask(f"/tracks?order=title&offset={rng.randrange(ids[0])}")
-            elif kind == "cover":
-                client.ask(f"/tracks/{rng.choice(ids)}/cover?size={rng.choice((96, 384))}")
-            taken = client.first_byte(rng.choice(ids), rng) if kind == MEDIA[0] else None
-            told.append((kind, 1000 * (time.perf_counter() - began) if taken is None else taken))
+            told.append((kind, ask_once(client, kind, ids, rng)))
         except (OSError, ValueError, http.client.HTTPException) as error:
             print(f"error: {error!r}", file=sys.stderr)
             told.append((kind, -1.0))
@@ -284,6 +300,21 @@ def typing(service: Service) -> list[tuple[str, str, str]]:
     ]
 
 
+def effort(service: Service, ids: list[int], *, count: int = 100) -> list[tuple[str, str, str]]:
+    """What an answer of each kind takes of a processor, which other programs on the machine change little."""
+    client, rng, rows = Client(service.address), random.Random(2), []
+    for kind in KINDS:
+        for _ in range(count // 5):  # what is made once is made
+            ask_once(client, kind, ids, rng)
+        before = service.processor_time()
+        for _ in range(count):
+            ask_once(client, kind, ids, rng)
+        after = service.processor_time()
+        if before is not None and after is not None:
+            rows.append((kind, f"{(after - before) / count:.1f} ms", ""))
+    return rows
+
+
 def crowd(service: Service, ids: list[int], *, clients: int, seconds: float) -> None:
     with clients_of(service, ids, clients=clients, seconds=seconds) as process:
         sizes = []
@@ -302,8 +333,8 @@ def crowd(service: Service, ids: list[int], *, clients: int, seconds: float) -> 
     machine.show(f"{clients} clients for {seconds:.0f} s (median / p99 / longest)", rows)
 
 
-def beside_a_scan(service: Service, ids: list[int], place: Path, *, clients: int = 5) -> None:
-    """A few clients while new music is scanned."""
+def beside_a_scan(service: Service, ids: list[int], place: Path, *, clients: int = 20) -> None:
+    """Some clients while new music is scanned."""
     import machine
     from soundkin import demo
 
@@ -343,6 +374,7 @@ def main() -> None:
             rows = first_answers(service, tracks=options.tracks)
             machine.show(f"{options.tracks:,} tracks: the first answers", rows)
             machine.show("One person types (median / p99 / longest)", typing(service))
+            machine.show("One after the other, what an answer takes of a processor", effort(service, ids))
             crowd(service, ids, clients=options.clients, seconds=options.seconds)
             beside_a_scan(service, ids, place)
         finally:

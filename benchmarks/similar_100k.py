@@ -236,8 +236,8 @@ def measure(catalogue: Catalogue, *, queries: int) -> None:
 
     def tag_filters(i: int) -> dict[str, list[str]]:
         return {
-            "only": [f"tag:tag {i % TAGS}>{0.02 + 0.0001 * i:.4f}", f"tag:tag {(i + 3) % TAGS}<{0.6 + 0.001 * i:.3f}"],
-            "exclude": [f"tag:tag {(i + 7) % TAGS}>={0.5 + 0.001 * i:.3f}"],
+            "only": [f"tag:tag {i % TAGS}>{0.02 + 0.0001 * i:.4f}", f"tag:tag {(i + 3) % TAGS}<{0.6 + 0.0005 * i:.4f}"],
+            "exclude": [f"tag:tag {(i + 7) % TAGS}>={0.5 + 0.0005 * i:.4f}"],
         }
 
     filters.mask(catalogue, index, only=["tag:tag 7"])

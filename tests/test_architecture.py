@@ -24,8 +24,8 @@ PACKAGE = ROOT / "src" / "soundkin"
 LAYERS = """
     errors files mediacache fresh tags excerpts audio covers loudness waveform transcode spectrogram timbre fingerprint
     modelfile model analysis timeline contentset catalogue trackfiles walk workers standby media progress scan
-    index songmap duplicates modeltags mappoints seeds filters shelf reasons candidates recommend journeys playlist
-    answering knownmodels library demo lab web cli __main__
+    index songmap duplicates modeltags mappoints seeds filters wordindex shelf reasons candidates recommend journeys
+    playlist answering knownmodels library demo lab web cli __main__
 """.split()
 """Top to bottom: a module, or a package as a whole, imports only itself and what stands before it."""
 

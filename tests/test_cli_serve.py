@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from sound import FORMATS, noise
 from soundkin.cli.main import run
+from soundkin.library import Library
 from web_client import some_songs
 
 SOURCE = Path(__file__).parents[1] / "src"
@@ -82,6 +84,47 @@ def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals, code:
         assert time.monotonic() - begun < 30  # 5 s where nothing else runs
     with socket.socket() as other:
         assert other.connect_ex(("127.0.0.1", port)) != 0
+
+
+@ENDS_BY_SIGNAL
+def test_who_is_being_answered_gets_the_answer_first(tmp_path: Path) -> None:
+    some_songs(tmp_path).close()
+    question = json.dumps({"name": "Evening", "tracks": [1]}).encode()
+    head = (
+        f"POST /api/v1/playlists HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Soundkin: 1\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(question)}\r\n\r\n"
+    )
+    with (
+        serving("--library", tmp_path / "library.db", "serve", "--port", "0", "--no-browser") as (process, port),
+        socket.create_connection(("127.0.0.1", port), timeout=30) as asking,
+    ):
+        asking.sendall(head.encode() + question[:9])
+        time.sleep(0.5)  # it has begun to read
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)  # it has begun to end
+        asking.sendall(question[9:])
+        with asking.makefile("rb") as answer:
+            assert answer.readline() == b"HTTP/1.1 201 Created\r\n"
+        assert process.wait(60) == 0
+    with Library.open(tmp_path / "library.db") as library:
+        assert [one.name for one in library.catalogue.playlists.all()] == ["Evening"]
+
+
+@ENDS_BY_SIGNAL
+def test_a_song_that_is_broken_off_by_the_end_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "music").mkdir()
+    FORMATS["flac"].write(tmp_path / "music" / "1.flac", noise(90, seed=0))  # longer than what is made ahead
+    with Library.open(tmp_path / "library.db", model="timbre") as library:
+        library.scan(tmp_path / "music", workers=0)
+    with (
+        serving("--library", tmp_path / "library.db", "serve", "--port", "0", "--no-browser") as (process, port),
+        socket.create_connection(("127.0.0.1", port), timeout=30) as listening,
+    ):
+        listening.sendall(b"GET /api/v1/tracks/1/audio?transcode=mp3 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert listening.recv(12) == b"HTTP/1.1 200"
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
 
 
 def test_a_port_that_is_taken_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

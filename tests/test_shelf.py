@@ -70,7 +70,10 @@ def test_pages_of_a_search_are_its_parts(library: Library) -> None:
     assert {part.total for part in parts} == {4}
 
 
-def test_it_finds_what_the_catalogue_finds(library: Library) -> None:
+@pytest.mark.parametrize("prepared", [False, True])
+def test_it_finds_what_the_catalogue_finds(library: Library, prepared: bool) -> None:
+    if prepared:
+        library.shelf().prepare()
     for words in ("moon", "blue", "a", "ada blue", "5", "duo zero", "é"):
         found = {track.id for track in library.catalogue.search(words, limit=100)}
         assert {track.id for track in library.search(words, limit=100).tracks} == found, words
@@ -132,6 +135,15 @@ def test_an_empty_library_has_nothing_and_says_so(tmp_path: Path) -> None:
         assert library.shelf().genres == ()
         for order in ("artist", "path", "duration"):
             assert len(library.shelf().order(order)) == 0
+
+
+def test_what_was_prepared_is_prepared_again_when_the_library_changes(library: Library) -> None:
+    assert not library.shelf().prepared
+    library.shelf().prepare()
+    library.catalogue.mark_missing([1])
+    library.refresh()
+    assert library.shelf().prepared
+    assert titles(library.search("moon").tracks) == ["Moonlight", "Honeymoon", "Blue Moon"]
 
 
 def test_missing_tracks_are_not_found(library: Library) -> None:

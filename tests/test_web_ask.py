@@ -63,6 +63,7 @@ def test_a_file_is_heard_and_its_token_is_a_seed(client: TestClient, encoded: Ca
     assert answer.status_code == 200
     told = answer.json()
     assert (told["track"]["id"], told["track"]["title"], told["track"]["has_file"]) == (0, "My Söng", False)
+    assert told["track"]["folder"] is None, "where uploads lie is nobody's business"
     assert told["track"]["duration"] == pytest.approx(12, abs=0.1)
     assert {tag["label"] for tag in told["tags"]} <= {"low", "high", "bright"}
     similar = client.post("/api/v1/similar", json={"seeds": [f"ask:{told['token']}"], "n": 3})

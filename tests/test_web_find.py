@@ -54,6 +54,7 @@ def test_an_item_has_the_fields_of_the_contract(client: TestClient) -> None:
         "album": "Album 1",
         "year": 1993,
         "genre": "Rock",
+        "folder": "music",
         "duration": 103.0,
         "has_file": True,
     }

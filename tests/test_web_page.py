@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from browser import HOSTILE, Browser, make_library, needed, served
 from sound import FORMATS, music
+from soundkin.library import Library
 
 pytestmark = [needed(), pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
 
@@ -119,6 +121,12 @@ def test_less_like_this_ranks_anew_and_stays_in_the_address(page: Browser) -> No
     page.click(".filters .chip-add", "Year")
     page.see("dialog .chip", "1990s").click()
     page.until(lambda: len(page.all(".similar-rows .row")) == 1, "one song of the nineties, for there is one artist")
+    page.click(".filters .chip-add", "Length")
+    page.see("dialog .chip", "over 6 min").click()
+    page.see(".similar .empty", "Nothing passes these filters.")
+    page.click(".similar .empty .button", "Remove the filters")
+    page.see(".similar-rows .row")
+    assert all("409" in one for one in page.complaints()), "to the browser every refusal is an error"
 
 
 def test_what_the_browser_cannot_play_is_transcoded(page: Browser) -> None:
@@ -143,6 +151,29 @@ def test_the_next_song_follows(page: Browser) -> None:
     page.run("const s = document.querySelector('.bar-seek'); s.value = 20; s.dispatchEvent(new Event('change'))")
     page.see("#player .bar-title", titles[1])
     assert page.run("return begun.at(-1)") == 4, "the next song was there before the first ended, so there is no gap"
+    advances(page)
+
+
+def test_enter_opens_what_was_typed_not_what_was_shown_before(page: Browser) -> None:
+    page.open("/?q=amber")
+    page.see(".row-title", "Amber Road")
+    field = page.see("#search")
+    page.run("arguments[0].value = 'grey'; arguments[0].dispatchEvent(new Event('input', {bubbles: true}))", field)
+    field.send_keys(Keys.ENTER)
+    page.see("h1", "Grey Signal")
+    page.click(".song-actions .button", "Path to")
+    page.see("dialog .choice")
+    page.see("dialog input").send_keys("copper" + Keys.ENTER)
+    page.see("h1", "From Grey Signal to Copper Field")
+
+
+def test_a_queue_that_nothing_began_can_be_played(page: Browser) -> None:
+    page.open("/?q=copper")
+    page.click(".row .icon-button[aria-haspopup=menu]")
+    page.click("[role=menuitem]", "Add to queue")
+    page.see("#player .bar-title", "Copper Field")
+    assert not page.all("#player.playing")
+    page.click(".bar-toggle")
     advances(page)
 
 
@@ -255,8 +286,6 @@ def test_a_playlist_is_ordered_by_keyboard_renamed_deleted_and_brought_back(page
 
 
 def test_a_row_is_dragged_to_its_place(page: Browser) -> None:
-    from selenium.webdriver import ActionChains
-
     ids = [id_of(page, title) for title in ("Amber Road", "Copper Field", "Early Tram")]
     made = json.loads(page.fetch("/playlists", method="POST", body=json.dumps({"name": "Drag", "tracks": ids})))
     page.open(f"/playlists/{made['id']}")
@@ -294,8 +323,6 @@ def test_a_path_and_a_radio_become_playlists(page: Browser) -> None:
 
 
 def test_the_map_plays_what_is_clicked_and_keeps_what_is_ringed(page: Browser) -> None:
-    from selenium.webdriver import ActionChains
-
     page.open("/map")
     page.see(".map-place.drawn iframe")  # it is made without being asked for
     assert sum(int(one.text.split()[-1]) for one in page.all(".legend-item")) == 10
@@ -375,6 +402,27 @@ def test_an_empty_library_is_filled_from_the_page(
     page.complaints()  # the service has gone
 
 
+def test_a_new_model_hears_the_library_again(one_browser: Browser, tmp_path: Path) -> None:
+    page, here = one_browser, one_browser.base
+    (tmp_path / "music").mkdir()
+    for i in range(2):
+        FORMATS["flac"].write(tmp_path / "music" / f"{i}.flac", music(12, seed=i), tags={"title": f"Song {i}"})
+    with Library.open(tmp_path / "old.db", model="timbre") as library:
+        library.scan(tmp_path / "music", workers=0)
+    with served(tmp_path / "old.db") as page.base:
+        try:
+            page.open("/library")
+            page.see(".models li", "has heard 2 of 2")
+            assert "better model" in page.see(".panel .hint", "better").text
+            page.click(".section-head .button", "Scan for changes")
+            page.see(".scan-line", "2 heard again")
+            page.until(lambda: "better model" not in page.text(), "the new model to answer")
+            assert "answers now" in page.see(".models li", "soundkin").text
+        finally:
+            page.base = here
+    page.complaints()  # the service has gone
+
+
 def test_a_password_is_asked_for_once(one_browser: Browser, service: str, tmp_path: Path) -> None:
     page, here = one_browser, one_browser.base
     words = tmp_path / "password"
@@ -442,7 +490,7 @@ def test_a_phone_needs_no_sideways_scrolling(page: Browser, path: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", VIEWS)
+@pytest.mark.parametrize("path", [*VIEWS, "/docs"])
 def test_axe_finds_nothing(page: Browser, path: str, scheme: str) -> None:
     page.scheme(scheme)
     page.open(path)
@@ -469,6 +517,19 @@ def test_axe_finds_nothing_in_what_opens(page: Browser, scheme: str) -> None:
         found += page.violations()
         page.keys(Keys.ESCAPE)
         page.until(lambda: not page.all("dialog, [role=menu]"), "it to close")
+    assert found == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_pointed_at_can_be_read(page: Browser, scheme: str) -> None:
+    page.scheme(scheme)
+    page.open(f"/song/{id_of(page, 'Amber Road')}")
+    settled(page)
+    found = []
+    for selector in (".play-button", ".song-actions .button:not(.primary)", ".chip-add", ".row", ".nav-link"):
+        ActionChains(page.driver).move_to_element(page.see(selector)).perform()
+        page.until(lambda one=selector: page.all(f"{one}:hover"), "the pointer there")
+        found += [f"{selector}: {one}" for one in page.violations()]
     assert found == []
 
 

@@ -179,7 +179,7 @@ def test_what_first_answers_need_is_read_before_somebody_asks(tmp_path: Path, mo
 
         for place, name in ((Shelf, "load"), (Index, "load"), (filters, "read_cache"), (filters, "tag_columns")):
             monkeypatch.setattr(place, name, late)
-        assert library.search("song").total == 8
+        assert library.shelf().prepared and library.search("song").total == 8
         assert {one.label for one in library.tag_counts()} == {"jazz", "piano jazz"}
         assert library.browse(only=["genre:jazz", "tag:jazz"]).total == 4
         assert library.similar(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -74,11 +73,14 @@ class Caps:
     """How many tracks of one artist, and of one album, a list may still take."""
 
     def __init__(self, *, max_per_artist: int | None, max_per_album: int | None) -> None:
-        self._most = {artist_of: max_per_artist or math.inf, album_of: max_per_album or math.inf}
+        limits = {artist_of: max_per_artist, album_of: max_per_album}
+        self._most = {key: most for key, most in limits.items() if most is not None}
         self._taken: Counter[Hashable] = Counter()
 
     def allow(self, track: Track) -> bool:
-        return all(self._taken[key, key(track)] < most for key, most in self._most.items() if key(track) is not None)
+        return all(
+            self._taken[key, name] < most for key, most in self._most.items() if (name := key(track)) is not None
+        )
 
     def add(self, track: Track) -> None:
         self._taken.update((key, key(track)) for key in self._most)

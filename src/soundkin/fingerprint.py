@@ -51,13 +51,14 @@ def difference(a: bytes, b: bytes) -> float:
     if len(times_a) < ENOUGH or len(times_b) < ENOUGH:
         return 1.0
     last = int(max(times_a[-1], times_b[-1])) + 2 * OFFSETS + 1
-    at = np.full(last, -1, np.int32)  # code of b at each time, -1 where b was not heard
+    at = np.zeros(last, np.uint16)  # code of b at each time, 0 where b was not heard
     at[times_b + OFFSETS] = codes_b
     offsets = np.arange(2 * OFFSETS + 1)[:, None]
-    other = at[times_a[None, :] + offsets]
-    heard = (other > 0) & (codes_a > 0)  # no bit at all is digital silence, in which all music is alike
-    differing = np.bitwise_count((other ^ codes_a) & 0xFFFF) * heard
-    frames = heard.sum(axis=1)
+    sounding = codes_a > 0  # no bit at all is digital silence, in which all music is alike
+    other = at[times_a[sounding] + offsets]
+    heard = other > 0
+    differing = np.bitwise_count(other ^ codes_a[sounding]) * heard
+    frames = np.count_nonzero(heard, axis=1)
     share = np.where(frames >= ENOUGH, differing.sum(axis=1) / np.maximum(16 * frames, 1), 1.0)
     return float(share.min())
 
@@ -89,8 +90,12 @@ def _edges(window: int, sr: int) -> npt.NDArray[np.intp]:
     return np.searchsorted(np.fft.rfftfreq(window, 1 / sr), BANDS)
 
 
-def unpack(data: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-    """Times (n,) in hops, ascending, and codes (n,) of a fingerprint; damaged data gives what can be read of it."""
+@functools.lru_cache(maxsize=64)  # a seed is compared with one song after the other
+def unpack(data: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
+    """Times (n,) in hops, ascending, and codes (n,) of a fingerprint, both not to be changed.
+
+    Damaged data gives what can be read of it.
+    """
     times, codes, position = [], [], 0
     while position + _HEAD.size <= len(data):
         first, count = _HEAD.unpack_from(data, position)
@@ -101,7 +106,7 @@ def unpack(data: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
             times.append(first + np.arange(count))
         position += 2 * count
     if not times:
-        return np.empty(0, np.int64), np.empty(0, np.int32)
+        return np.empty(0, np.int64), np.empty(0, np.uint16)
     joined = np.concatenate(times)
     order = np.argsort(joined, kind="stable")
-    return joined[order], np.concatenate(codes).astype(np.int32)[order]
+    return joined[order], np.concatenate(codes).astype(np.uint16)[order]

@@ -148,10 +148,10 @@ class Library:
         no_duplicates: bool = True,
     ) -> list[Recommendation]:
         """The `n` songs most like the seeds; with several, like every one of them. See `soundkin.recommend.similar`."""
-        model = self.model
+        model, index = self._asked()
         return recommend.similar(
             self.catalogue,
-            self._index_of(model),
+            index,
             [self._seed(seed, model) for seed in seeds],
             n=n,
             max_per_artist=max_per_artist,
@@ -173,8 +173,7 @@ class Library:
         exclude: Sequence[str] = (),
     ) -> list[Recommendation]:
         """The `n` songs that are like every one of some and unlike others. See `soundkin.recommend.blend`."""
-        model = self.model
-        index = self._index_of(model)
+        model, index = self._asked()
         seeds, others = ([self._seed(seed, model) for seed in some] for some in (like, unlike))
         with self.catalogue.reading():
             return recommend.blend(
@@ -193,8 +192,8 @@ class Library:
         self, start: SeedLike, end: SeedLike, *, n: int = 12, only: Sequence[str] = (), exclude: Sequence[str] = ()
     ) -> list[Recommendation]:
         """`n` songs that lead from one to another in even steps. See `soundkin.journeys.path`."""
-        model = self.model
-        a, b, index = self._seed(start, model), self._seed(end, model), self._index_of(model)
+        model, index = self._asked()
+        a, b = self._seed(start, model), self._seed(end, model)
         with self.catalogue.reading():
             return journeys.path(self.catalogue, index, a, b, n=n, only=only, exclude=exclude)
 
@@ -211,8 +210,8 @@ class Library:
 
         Without a `random_seed` every call gives another programme.
         """
-        model = self.model
-        index, start = self._index_of(model), self._seed(seed, model)
+        model, index = self._asked()
+        start = self._seed(seed, model)
         chance = random.randrange(2**32) if random_seed is None else random_seed
         with self.catalogue.reading():
             return journeys.radio(self.catalogue, index, start, n=n, only=only, exclude=exclude, rng_seed=chance)
@@ -274,7 +273,7 @@ class Library:
     def known_tags(self, track: Track) -> list[HeardTag]:
         """What the model told of a track when it heard it, most probable first; nothing where it told nothing."""
         model = self.model
-        if not model.tags or model.id not in {one.id for one in self.catalogue.models(counted=False)}:
+        if not model.tags or not self.catalogue.knows_model(model.id):
             return []
         probabilities = self.catalogue.tag_probabilities(model.id, [track.id])[0]
         if np.isnan(probabilities).any():
@@ -329,7 +328,12 @@ class Library:
 
     def index(self) -> Index:
         """The vectors of the model as the library is now. Raises EmptyLibraryError where there are none."""
-        return self._index_of(self.model)
+        return self._asked()[1]
+
+    def _asked(self) -> tuple[Model, Index]:
+        """The model that answers, and its vectors; where they must be read first, this waits without a connection."""
+        model = self.model
+        return model, self._index_of(model)
 
     def _seed(self, seed: SeedLike, model: Model) -> Seed:
         if isinstance(seed, Seed):
@@ -338,19 +342,17 @@ class Library:
             seed = (
                 seed.track.path if seed.track.id == OUTSIDE else seed.track
             )  # another model answers since it was asked for
-        if isinstance(seed, Track | int):
-            found: Track | Path = self.find(seed)
-        else:
-            found = resolve(self.catalogue, os.fspath(seed))
+        with self.catalogue.reading():
+            found = self.find(seed) if isinstance(seed, Track | int) else resolve(self.catalogue, os.fspath(seed))
+            if isinstance(found, Track):
+                self._refuse_deaf(model)
+                try:
+                    return seed_of(self.catalogue, found, model_id=model.id)
+                except SeedError:
+                    if not found.path.exists():
+                        raise
         if isinstance(found, Path):
             return _heard_now(found, model)
-        try:
-            with self.catalogue.reading():
-                self._refuse_deaf(model)
-                return seed_of(self.catalogue, found, model_id=model.id)
-        except SeedError:
-            if not found.path.exists():
-                raise
         # new since another model took over, and this one still answers
         return dataclasses.replace(_heard_now(found.path, model), track=found)
 
@@ -359,7 +361,13 @@ class Library:
         return self._answering.get(state, lambda: choose_model(self.catalogue, self._named), patience=patience)
 
     def _shelve(self, *, patience: float) -> Shelf:
-        return self._shelf.get(self.catalogue.generation(), lambda: Shelf.load(self.catalogue), patience=patience)
+        def load() -> Shelf:
+            shelf, before = Shelf.load(self.catalogue), self._shelf.last
+            if before is not None and before.prepared:
+                shelf.prepare()  # here nobody waits for it
+            return shelf
+
+        return self._shelf.get(self.catalogue.generation(), load, patience=patience)
 
     def _index_of(self, model: Model, *, patience: float | None = None) -> Index:
         def load() -> Index:
@@ -381,7 +389,7 @@ class Library:
         return [track for track in self.catalogue.tracks(ids) if not track.missing]
 
     def _refuse_deaf(self, model: Model) -> None:
-        if model.id not in {one.id for one in self.catalogue.models(counted=False)}:
+        if not self.catalogue.knows_model(model.id):
             named = "" if self._named is None else f" --model {self._named}"
             raise EmptyLibraryError(
                 f"the model {model.id} has heard nothing in {self.catalogue.path} yet: soundkin scan{named} ~/Music"

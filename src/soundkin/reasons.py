@@ -56,7 +56,7 @@ class Heard:
 def heard_in_seed(index: Index, seed: Seed) -> Heard:
     """Raises ModelMismatchError when another model has heard the seed."""
     unit = index.project(seed.vector, model_id=seed.model_id)
-    return Heard(unit, seed.tags, _projected(index, seed.passages))
+    return Heard(unit, seed.tags, _projected(index, [seed.passages])[0])
 
 
 def heard_in_rows(catalogue: Catalogue, index: Index, rows: IntArray) -> list[Heard]:
@@ -64,18 +64,20 @@ def heard_in_rows(catalogue: Catalogue, index: Index, rows: IntArray) -> list[He
     if index.aspects or not len(rows):
         return [Heard(unit) for unit in index.vectors[rows]]
     ids = index.track_ids[rows].tolist()
-    passages = catalogue.passages(index.model_id, ids)
+    known = catalogue.passages(index.model_id, ids)
+    passages = _projected(index, [known.get(track_id) for track_id in ids])
     tags = catalogue.tag_probabilities(index.model_id, ids) if index.tag_labels else [None] * len(ids)
-    return [
-        Heard(index.vectors[row], heard, _projected(index, passages.get(track_id)))
-        for row, track_id, heard in zip(rows, ids, tags, strict=True)
-    ]
+    return [Heard(index.vectors[row], heard, parts) for row, heard, parts in zip(rows, tags, passages, strict=True)]
 
 
-def _projected(index: Index, passages: Passages | None) -> Passages | None:
-    if passages is None or index.aspects:
-        return None
-    return Passages(passages.start, index.project(passages.vectors, model_id=index.model_id))
+def _projected(index: Index, passages: Sequence[Passages | None]) -> list[Passages | None]:
+    """The passages of some songs in the space of the index, where they are known and reasons need them."""
+    known = [] if index.aspects else [one for one in passages if one is not None]
+    if not known:
+        return [None] * len(passages)
+    units = index.project(np.concatenate([one.vectors for one in known]), model_id=index.model_id)  # all at once
+    parts = iter(np.split(units, np.cumsum([len(one) for one in known])[:-1]))
+    return [None if one is None else Passages(one.start, next(parts)) for one in passages]
 
 
 def reasons(index: Index, sources: Sequence[Heard], targets: Sequence[Heard]) -> list[Reason]:
@@ -112,9 +114,11 @@ def _closest(a: Passages | None, b: Passages | None) -> tuple[float, float] | No
     if a is None or b is None or min(len(a), len(b)) < 2:
         return None
     distance = 1 - a.vectors @ b.vectors.T
-    i, j = np.unravel_index(distance.argmin(), distance.shape)
-    if NEARER * max(0.0, float(distance[i, j])) >= float(np.median(distance)):
+    ranked = np.sort(distance, axis=None)
+    median = (ranked[(len(ranked) - 1) // 2] + ranked[len(ranked) // 2]) / 2
+    if NEARER * max(0.0, float(ranked[0])) >= float(median):
         return None
+    i, j = divmod(int(distance.argmin()), len(b))
     return float(a.start[i]), float(b.start[j])
 
 
@@ -140,5 +144,5 @@ def _tags(index: Index, songs: Sequence[Heard]) -> list[str]:
         return []
     shared = np.nan_to_num(np.min(tags, axis=0))
     lift = shared / np.maximum(index.tag_means, 1e-6)
-    order = np.argsort(-lift, kind="stable")
-    return [index.tag_labels[i] for i in order if shared[i] >= HEARD and lift[i] >= LIFT][:MOST_TAGS]
+    both = np.flatnonzero((shared >= HEARD) & (lift >= LIFT))
+    return [index.tag_labels[i] for i in both[np.argsort(-lift[both], kind="stable")][:MOST_TAGS]]

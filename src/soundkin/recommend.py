@@ -137,6 +137,8 @@ def agreement(index: Index, songs: Sequence[Heard]) -> npt.NDArray[np.float64]:
     Half the mean of the similarities and half the least of them: “average” and “least misery”, as group recommendation
     calls them (Masthoff 2004). The mean alone lets one song be outvoted; the least alone lets one song decide.
     """
+    if len(songs) == 1:
+        return index.similarities(songs[0].unit).astype(np.float64)
     similarities = index.similarities(np.stack([song.unit for song in songs])).astype(np.float64)
     score: npt.NDArray[np.float64] = 0.5 * (similarities.mean(axis=0) + similarities.min(axis=0))
     return score

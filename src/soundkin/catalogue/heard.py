@@ -45,6 +45,14 @@ def is_registered(connection: Connection, model: Model) -> bool:
     )
 
 
+_KNOWN = select(models.c.id).where(models.c.id == sa.bindparam("model"))
+
+
+def is_known(connection: Connection, model_id: str) -> bool:
+    """Was the model of that id registered?"""
+    return connection.scalar(_KNOWN, {"model": model_id}) is not None
+
+
 def _row(model: Model) -> dict[str, object]:
     return {
         "name": model.name,

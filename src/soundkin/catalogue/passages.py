@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, bindparam, select
 
 from soundkin.catalogue.reading import in_chunks
 from soundkin.catalogue.schema import models, passages, tracks
@@ -19,6 +19,14 @@ from soundkin.excerpts import Passages
 
 if TYPE_CHECKING:  # it loads FFmpeg
     from soundkin.analysis import Analysis
+
+
+_DIMENSION = select(models.c.dimension).where(models.c.id == bindparam("model"))
+_PASSAGES_BY_ID = (
+    select(tracks.c.id, passages.c.excerpts)
+    .join(passages, tracks.c.content_id == passages.c.content_id)
+    .where(tracks.c.id.in_(bindparam("ids", expanding=True)), passages.c.model_id == bindparam("model"))
+)
 
 
 def _packed(dimension: int) -> np.dtype[np.void]:
@@ -53,17 +61,12 @@ def store_passages(connection: Connection, analysis: Analysis) -> None:
 
 def read_passages(connection: Connection, model_id: str, ids: Sequence[int]) -> dict[int, Passages]:
     """By track id; tracks without any are left out. Raises LibraryCorruptError."""
-    dimension = connection.scalar(select(models.c.dimension).where(models.c.id == model_id))
+    dimension = connection.scalar(_DIMENSION, {"model": model_id})
     if dimension is None:
         return {}
     packed, found = _packed(dimension), {}
     for chunk in in_chunks(ids):
-        rows = connection.execute(
-            select(tracks.c.id, passages.c.excerpts)
-            .join(passages, tracks.c.content_id == passages.c.content_id)
-            .where(tracks.c.id.in_(chunk), passages.c.model_id == model_id)
-        )
-        for track_id, excerpts in rows:
+        for track_id, excerpts in connection.execute(_PASSAGES_BY_ID, {"ids": chunk, "model": model_id}):
             if len(excerpts) % packed.itemsize:
                 raise LibraryCorruptError(
                     f"the library holds passages of another length than {model_id} makes ({dimension} numbers each); "
@@ -71,5 +74,5 @@ def read_passages(connection: Connection, model_id: str, ids: Sequence[int]) -> 
                 )
             heard = np.frombuffer(excerpts, packed)
             vectors = heard["scale"][:, np.newaxis] * heard["numbers"].astype(np.float32)
-            found[track_id] = Passages(heard["start"].astype(np.float32), vectors.astype(np.float32))
+            found[track_id] = Passages(heard["start"].astype(np.float32), vectors)
     return found

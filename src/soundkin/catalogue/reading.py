@@ -39,6 +39,10 @@ _LONGEST_SEARCH = 500  # characters: longer words are a mistake, and databases b
 
 _present = tracks.c.missing_since.is_(None)
 
+# What every answer asks is said once, here: to put such a statement together takes longer than to carry it out.
+_IDS = sa.bindparam("ids", type_=sa.BigInteger, expanding=True)
+_MODEL = sa.bindparam("model", type_=sa.String)
+
 
 # --- files -----------------------------------------------------------------------------------------------------------
 
@@ -101,6 +105,8 @@ _TRACKS = select(
     *(tracks.c[name] for name in TAG_COLUMNS),
 )
 
+_TRACKS_BY_ID = _TRACKS.where(tracks.c.id.in_(_IDS))
+
 _ORDERS: dict[str, tuple[sa.ColumnElement[Any], ...]] = {
     "id": (),
     "title": (func.lower(tracks.c.title).nulls_last(),),
@@ -120,7 +126,7 @@ def tracks_by_id(connection: Connection, ids: Sequence[int]) -> list[Track]:
     """In the order of `ids`; those that are not in the library are left out."""
     found: dict[int, Track] = {}
     for chunk in in_chunks(ids):
-        found.update((t.id, t) for t in _tracks(connection.execute(_TRACKS.where(tracks.c.id.in_(chunk)))))
+        found.update((t.id, t) for t in _tracks(connection.execute(_TRACKS_BY_ID, {"ids": chunk})))
     return [found[i] for i in ids if i in found]
 
 
@@ -183,11 +189,12 @@ def columns(connection: Connection) -> Columns:
 
 
 def shelf_rows(connection: Connection) -> list[ShelfRow]:
-    """What searching and browsing ask of every track that is not missing."""
+    """What searching and browsing ask of every track that is not missing, about in the order of its text."""
     t = tracks.c
     # text is decoded here: a Python call for every row of a large library takes longer than all the rest
     plain = [sa.type_coerce(column, sa.Text) for column in (t.search, t.genre)]
-    rows = connection.execute(select(t.id, t.duration, t.disc_number, t.track_number, *plain).where(_present))
+    found = select(t.id, t.duration, t.disc_number, t.track_number, *plain).where(_present)
+    rows = connection.execute(found.order_by(t.search, t.id))  # the database lets other threads work meanwhile
     return [
         ShelfRow(track_id, duration, disc, number, read_text(text), None if genre is None else read_text(genre))
         for track_id, duration, disc, number, text, genre in rows
@@ -211,6 +218,24 @@ def recording_of(connection: Connection, track_id: int) -> Recording | None:
 
 
 # --- what was heard --------------------------------------------------------------------------------------------------
+
+_VECTOR = (
+    select(vectors.c.embedding)
+    .join(tracks, tracks.c.content_id == vectors.c.content_id)
+    .where(tracks.c.id == sa.bindparam("track"), vectors.c.model_id == _MODEL)
+)
+_TAGS_BY_ID = (
+    select(tracks.c.id, vectors.c.tags)
+    .join(vectors, tracks.c.content_id == vectors.c.content_id)
+    .where(tracks.c.id.in_(_IDS), vectors.c.model_id == _MODEL, vectors.c.tags.is_not(None))
+)
+_FINGERPRINTS_BY_ID = (
+    select(tracks.c.id, recordings.c.fingerprint)
+    .join(recordings, tracks.c.content_id == recordings.c.content_id)
+    .where(tracks.c.id.in_(_IDS), recordings.c.fingerprint.is_not(None))
+)
+_DIMENSION = select(models.c.dimension).where(models.c.id == _MODEL)
+_LABELS = select(models.c.tags).where(models.c.id == _MODEL)
 
 
 def all_vectors(connection: Connection, model_id: str) -> tuple[npt.NDArray[np.int64], FloatArray]:
@@ -248,11 +273,7 @@ def _all_values(
 def one_vector(connection: Connection, track_id: int, model_id: str) -> FloatArray | None:
     """Raw embedding (d,) float32 of one track; None when that model has not heard it."""
     dimension = _dimension(connection, model_id)
-    blob = connection.scalar(
-        select(vectors.c.embedding)
-        .join(tracks, tracks.c.content_id == vectors.c.content_id)
-        .where(tracks.c.id == track_id, vectors.c.model_id == model_id)
-    )
+    blob = connection.scalar(_VECTOR, {"track": track_id, "model": model_id})
     return None if blob is None else _floats([blob], dimension, model_id)[0].copy()
 
 
@@ -261,12 +282,8 @@ def tag_probabilities(connection: Connection, model_id: str, ids: Sequence[int])
     width = _tag_count(connection, model_id)
     found: dict[int, bytes] = {}
     for chunk in in_chunks(ids):
-        rows = connection.execute(
-            select(tracks.c.id, vectors.c.tags)
-            .join(vectors, tracks.c.content_id == vectors.c.content_id)
-            .where(tracks.c.id.in_(chunk), vectors.c.model_id == model_id, vectors.c.tags.is_not(None))
-        )
-        found.update((r.id, r.tags) for r in rows)
+        rows = connection.execute(_TAGS_BY_ID, {"ids": chunk, "model": model_id}).all()
+        found |= {track_id: heard for track_id, heard in rows}
     nothing = np.full(width, np.nan, "<f4").tobytes()
     return _floats([found.get(i, nothing) for i in ids], width, model_id).copy()
 
@@ -275,17 +292,13 @@ def fingerprints(connection: Connection, ids: Sequence[int]) -> dict[int, bytes]
     """By track id; tracks without one are left out."""
     found: dict[int, bytes] = {}
     for chunk in in_chunks(ids):
-        rows = connection.execute(
-            select(tracks.c.id, recordings.c.fingerprint)
-            .join(recordings, tracks.c.content_id == recordings.c.content_id)
-            .where(tracks.c.id.in_(chunk), recordings.c.fingerprint.is_not(None))
-        )
-        found.update((r.id, r.fingerprint) for r in rows)
+        rows = connection.execute(_FINGERPRINTS_BY_ID, {"ids": chunk}).all()
+        found |= {track_id: heard for track_id, heard in rows}
     return found
 
 
 def _dimension(connection: Connection, model_id: str) -> int:
-    dimension = connection.scalar(select(models.c.dimension).where(models.c.id == model_id))
+    dimension = connection.scalar(_DIMENSION, {"model": model_id})
     if dimension is None:
         known = connection.scalars(select(models.c.id).order_by(models.c.id)).all()
         raise UnknownNameError("model of this library", model_id, known)
@@ -293,7 +306,7 @@ def _dimension(connection: Connection, model_id: str) -> int:
 
 
 def _tag_count(connection: Connection, model_id: str) -> int:
-    labels = connection.scalar(select(models.c.tags).where(models.c.id == model_id))
+    labels = connection.scalar(_LABELS, {"model": model_id})
     return len(json.loads(labels)) if labels else 0
 
 
@@ -316,9 +329,12 @@ def _floats(blobs: Sequence[bytes], dimension: int, model_id: str) -> FloatArray
 # --- the whole -------------------------------------------------------------------------------------------------------
 
 
+_GENERATION = select(meta.c.value).where(meta.c.key == "generation")
+
+
 def generation(connection: Connection) -> int:
     """The number that every change which can alter an answer raises."""
-    return int(connection.scalar(select(meta.c.value).where(meta.c.key == "generation")) or 0)
+    return int(connection.scalar(_GENERATION) or 0)
 
 
 def statistics(connection: Connection, *, file_size: int) -> Statistics:

@@ -82,6 +82,8 @@ _PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", 
 
 def fold(text: str) -> str:
     """`text` as it is searched: lower case, without accents, and with one kind of space."""
+    if text.isascii():  # most of a library; the same, many times as fast
+        return " ".join(text.lower().split())
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     kept = "".join(c for c in plain if not unicodedata.combining(c))
     return " ".join(kept.translate(_PLAIN).split())

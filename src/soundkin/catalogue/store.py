@@ -303,7 +303,7 @@ class Catalogue:
             return reading.columns(connection)
 
     def shelf_rows(self) -> list[ShelfRow]:
-        """What searching and browsing ask of every track that is not missing, in one pass and no order."""
+        """What searching and browsing ask of every track that is not missing, in one pass, about by its text."""
         with self._read() as connection:
             return reading.shelf_rows(connection)
 
@@ -326,6 +326,11 @@ class Catalogue:
         """The models that were registered, and, if `counted`, how many recordings each has heard."""
         with self._read() as connection:
             return heard.list_models(connection, counted=counted)
+
+    def knows_model(self, model_id: str) -> bool:
+        """Was the model of that id registered?"""
+        with self._read() as connection:
+            return heard.is_known(connection, model_id)
 
     def tracks_heard(self) -> dict[str, int]:
         """Model id: number of tracks that are not missing and that it has heard."""

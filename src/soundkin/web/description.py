@@ -83,6 +83,7 @@ def page_of(document: dict[str, Any]) -> str:
 
 STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+html { background: Canvas; color: CanvasText; }
 body { max-width: 62rem; margin: 0 auto; padding: 1rem; }
 h2 { margin-top: 2.5rem; border-bottom: 1px solid; text-transform: capitalize; }
 h3 { margin: 2rem 0 0; font-size: 1.1rem; overflow-wrap: anywhere; }

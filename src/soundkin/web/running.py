@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import gc
+import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -27,6 +30,9 @@ END = 4.5
 PATIENCE = 4.0
 """Seconds for which answers may be behind a scan; longer in a library that takes longer to read, see `fresh.Fresh`."""
 
+TURN = 0.001
+"""Seconds after which a thread lets others have Python's lock. An answer goes from thread to thread, and with Python's
+5 ms it waits up to that long each time for those that work out another."""
 CALM = 3.0
 """Seconds in which the page that opens has its first answers; then what filters and tags need is read, for which a
 library of 100,000 tracks that has changed takes two seconds of a processor, and more with many tags."""
@@ -70,10 +76,12 @@ def serve(app: FastAPI, listening: socket.socket, *, on_ready: Callable[[], None
     )
     server = _Server(config, state, on_ready)
     # the server hands the signal on when it has ended; as a signal that is seen to, the rest can be closed in order
-    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    before, turn = signal.signal(signal.SIGTERM, lambda *_: None), sys.getswitchinterval()
+    sys.setswitchinterval(TURN)
     try:
         server.run([listening])
     finally:
+        sys.setswitchinterval(turn)
         signal.signal(signal.SIGTERM, before)
         listening.close()
 
@@ -86,16 +94,27 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            for work in (self._on_ready, self._warm):
+            for work in (self._on_ready, self._settle):
                 threading.Thread(target=work, name=work.__name__, daemon=True).start()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Tell whatever streams without end, and see to it that the end comes."""
+        """Tell whatever streams without end, and see to it that the end comes, with the code that it has anyway."""
         self._state.stopping.set()
-        last = threading.Timer(END, os._exit, [0])
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # a song that is broken off now is no error
+        last = threading.Timer(END, os._exit, [128 + sig if sig == signal.SIGINT else 0])
         last.daemon = True
         last.start()
         super().handle_exit(sig, frame)
+
+    def _settle(self) -> None:
+        """Warm up, and tell Python that what is there now stays.
+
+        Looking through all of it for garbage would keep every answer waiting for a tenth of a second, again and again
+        while a scan has the library read anew.
+        """
+        self._warm()
+        gc.collect()
+        gc.freeze()
 
     def _warm(self) -> None:
         """Read what the first answers need, before somebody waits for it."""
@@ -103,8 +122,9 @@ class _Server(uvicorn.Server):
         try:
             media_of(self._state).warm()
             uploads_of(self._state)  # deletes what one that was killed has left
-            library.shelf()
+            shelf = library.shelf()
             library.index()
+            shelf.prepare()
             if not self._state.stopping.wait(CALM):
                 library.browse(only=["duration:0-"], limit=1)  # what any filter needs
                 library.tag_counts()

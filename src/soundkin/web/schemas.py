@@ -62,6 +62,7 @@ class TrackItem(BaseModel):
     album: Text | None
     year: int | None
     genre: Text | None
+    folder: Text | None = Field(description="Name of its file's folder; null for a file that is not in the library.")
     duration: float = Field(description="Seconds.")
     has_file: bool = Field(description="Was its file there at the last scan, so that it can be played?")
 
@@ -75,6 +76,7 @@ class TrackItem(BaseModel):
             album=track.album,
             year=track.tags.year,
             genre=track.tags.genre,
+            folder=track.path.parent.name if track.id else None,
             duration=round(track.duration, 3),
             has_file=not track.missing,
         )

@@ -42,5 +42,9 @@ export function when(moment) {
         : date.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 }
 
+/** The artist; of a song that names none, its album or the folder that its file is in. */
+export const performer = (track) => track.artist || track.album || track.folder || S.unknownArtist;
+
 /** "Artist · Album · 1998", of what is known. */
-export const byline = (track) => [track.artist, track.album, track.year].filter(Boolean).join(" · ");
+export const byline = (track) =>
+    [performer(track), track.artist && track.album, track.year].filter(Boolean).join(" · ");

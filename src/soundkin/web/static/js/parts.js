@@ -3,7 +3,7 @@
 import { trackMenu } from "./actions.js";
 import { cover } from "./cover.js";
 import { button, el, icon, iconButton, refill } from "./dom.js";
-import { byline, clock } from "./format.js";
+import { byline, clock, performer } from "./format.js";
 import { player, playState } from "./player.js";
 import { S } from "./strings.js";
 
@@ -92,7 +92,7 @@ export function trackRow(track, { play, signal, lead = null, extra = null, tools
             "div",
             { class: "row-text" },
             el("a", { class: "row-title", href: songUrl(track) }, track.title),
-            el("span", { class: "row-by" }, byline(track) || S.unknownArtist),
+            el("span", { class: "row-by" }, byline(track)),
         ),
         extra,
         el("span", { class: "row-time" }, clock(track.duration)),
@@ -141,7 +141,7 @@ export function trackCard(track, { play, signal }) {
         { class: "card", data: { track: track.id } },
         coverButton(track, { play, size: 200, signal, big: true }),
         el("a", { class: "card-title", href: songUrl(track) }, track.title),
-        el("span", { class: "card-by" }, track.artist ?? S.unknownArtist),
+        el("span", { class: "card-by" }, performer(track)),
     );
 }
 

@@ -21,6 +21,8 @@ export function pickSong(title, { without = 0 } = {}) {
             spellcheck: "false",
             autofocus: true,
         });
+        let answered = null; // the words that the list answers
+        let drawn = null; // the songs in it
         const search = async () => {
             asking.abort();
             asking = new AbortController();
@@ -30,6 +32,10 @@ export function pickSong(title, { without = 0 } = {}) {
                     ? await api.get("/search", { q, limit: 20 }, asking)
                     : await api.get("/tracks", { order: "added", limit: 20 }, asking);
                 const tracks = found.items.filter((track) => track.id !== without);
+                answered = q;
+                const ids = tracks.map((track) => track.id).join();
+                if (ids && ids === drawn) return; // whoever is about to click should not miss
+                drawn = ids;
                 refill(
                     list,
                     tracks.map((track) =>
@@ -44,7 +50,7 @@ export function pickSong(title, { without = 0 } = {}) {
                                     "span",
                                     { class: "choice-text" },
                                     el("span", {}, track.title),
-                                    el("span", { class: "choice-note" }, byline(track) || S.unknownArtist),
+                                    el("span", { class: "choice-note" }, byline(track)),
                                 ),
                             ),
                         ),
@@ -53,17 +59,25 @@ export function pickSong(title, { without = 0 } = {}) {
                 if (!tracks.length) list.append(el("li", { class: "picker-none" }, S.nothingFound(q)));
                 announce(S.results(tracks.length));
             } catch (error) {
-                if (error.name !== "AbortError") refill(list, el("li", { class: "picker-none" }, error.message));
+                if (error.name === "AbortError") return;
+                drawn = null;
+                refill(list, el("li", { class: "picker-none" }, error.message));
             }
         };
         const later = debounced(search, 120);
         input.addEventListener("input", () => later());
+        /** The first song that answers what stands in the field, which may be more than the list knows yet. */
+        const pickFirst = async () => {
+            later.cancel();
+            if (answered !== input.value.trim()) await search();
+            if (answered === input.value.trim()) list.querySelector("button")?.click();
+        };
         const steps = (event) => {
             const buttons = [...list.querySelectorAll("button")];
             const at = buttons.indexOf(document.activeElement);
             if (event.key === "ArrowDown" && buttons.length) buttons[Math.min(at + 1, buttons.length - 1)].focus();
             else if (event.key === "ArrowUp" && at >= 0) (buttons[at - 1] ?? input).focus();
-            else if (event.key === "Enter" && document.activeElement === input && buttons.length) buttons[0].click();
+            else if (event.key === "Enter" && document.activeElement === input) void pickFirst();
             else return;
             event.preventDefault();
         };

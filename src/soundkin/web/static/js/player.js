@@ -77,12 +77,22 @@ class Player extends EventTarget {
 
     add(tracks) {
         this.queue.push(...tracks.map((track) => this.#entry(track)));
+        this.#offer();
         this.#changed();
     }
 
     addNext(tracks) {
         this.queue.splice(this.index + 1, 0, ...tracks.map((track) => this.#entry(track)));
+        this.#offer();
         this.#changed();
+    }
+
+    /** Where nothing plays yet, have the first song of the queue ready to be played. */
+    #offer() {
+        if (this.index >= 0 || !this.queue.length) return;
+        this.index = 0;
+        this.#tell("track");
+        this.#tell("state");
     }
 
     remove(index) {

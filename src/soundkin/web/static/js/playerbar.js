@@ -3,7 +3,7 @@
 import { savePlaylist } from "./actions.js";
 import { cover } from "./cover.js";
 import { announce, button, el, icon, iconButton, refill } from "./dom.js";
-import { clock } from "./format.js";
+import { clock, performer } from "./format.js";
 import { askText, complain, openDialog } from "./overlays.js";
 import { player } from "./player.js";
 import { songUrl } from "./parts.js";
@@ -105,7 +105,7 @@ export function buildPlayerBar() {
                     "div",
                     { class: "bar-text" },
                     el("a", { class: "bar-title", href: songUrl(track) }, track.title),
-                    el("span", { class: "bar-by" }, track.artist ?? S.unknownArtist),
+                    el("span", { class: "bar-by" }, performer(track)),
                 ),
             );
             similar.setAttribute("href", songUrl(track));
@@ -205,7 +205,7 @@ function showQueue() {
                             "span",
                             { class: "choice-text" },
                             el("span", {}, track.title),
-                            el("span", { class: "choice-note" }, track.artist ?? S.unknownArtist),
+                            el("span", { class: "choice-note" }, performer(track)),
                         ),
                         now && el("span", { class: "queue-now" }, S.now),
                     ),

@@ -188,7 +188,7 @@ export function similarPanel(track, seed, { query, signal }) {
                 chips.update();
                 void rank();
             };
-            if (error.code === "empty-library" && filters.only.length) {
+            if (["nothing-fits", "empty-library"].includes(error.code) && filters.only.length) {
                 refill(place, empty(S.nothingPasses, null, button(null, S.clearFilters, clear)));
             } else refill(place, failure(error, rank));
         } finally {

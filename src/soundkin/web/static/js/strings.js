@@ -2,6 +2,14 @@
 
 const plural = (n, one, many = `${one}s`) => `${n} ${Number(n) === 1 ? one : many}`;
 
+/** "3:00-6:00" as "3:00–6:00"; one that is open to a side in words. */
+const range = (value, over, upTo) =>
+    value.startsWith("-")
+        ? `${upTo} ${value.slice(1)}`
+        : value.endsWith("-")
+          ? `${over} ${value.slice(0, -1)}`
+          : value.replace("-", "–");
+
 export const S = {
     name: "soundkin",
     home: "soundkin, to the start",
@@ -143,8 +151,8 @@ export const S = {
     filterNames: {
         tag: (value) => `sounds ${value.replaceAll('"', "")}`,
         genre: (value) => `genre ${value}`,
-        year: (value) => (/^\d+$/.test(value) ? value : value.replace("-", "–")),
-        duration: (value) => `${value.replace("-", "–")} min`,
+        year: (value) => range(value, "since", "until"),
+        duration: (value) => `${range(value, "over", "up to")} min`,
         artist: (value) => `by ${value}`,
     },
 
@@ -313,7 +321,8 @@ export const S = {
     statSize: "library file",
     models: "Models",
     modelAnswers: "answers now",
-    modelHeard: (n) => `has heard ${n}`,
+    modelHeard: (n, all) => (all === null ? `has heard ${n}` : `has heard ${n} of ${all}`),
+    modelBehind: "A better model has yet to hear some songs; until then the old one answers. “Scan for changes” goes on.",
     failures: "Failures",
     failuresText: "Files that could not be heard, and why. A scan tries them again when they change.",
 

@@ -4,7 +4,7 @@ import * as api from "../api.js";
 import { fileButton } from "../drop.js";
 import { announce, debounced, el, icon, refill } from "../dom.js";
 import { filterOf } from "../filters.js";
-import { count } from "../format.js";
+import { count, performer } from "../format.js";
 import { arrowKeys, empty, failure, growing, skeleton, trackCard, trackList } from "../parts.js";
 import { player } from "../player.js";
 import { setQuery } from "../router.js";
@@ -55,20 +55,31 @@ export async function render({ root, query, signal, title, moveFocus }) {
     );
     const view = { found, input, signal };
     let asking = new AbortController();
+    let answer = Promise.resolve(); // to what stands in the field, once it is asked for
+    let asked = input.value.trim();
     const update = () => {
         asking.abort();
         asking = new AbortController();
         const q = input.value.trim();
         setQuery({ q });
-        const work = q ? search(view, q, asking.signal) : start(view, asking.signal);
-        work.catch((error) => error.name !== "AbortError" && !signal.aborted && refill(found, failure(error, update)));
+        asked = q;
+        answer = q ? search(view, q, asking.signal) : start(view, asking.signal);
+        answer = answer.catch(
+            (error) => error.name !== "AbortError" && !signal.aborted && refill(found, failure(error, update)),
+        );
     };
     const later = debounced(update, 90);
     input.addEventListener("input", () => (input.value.trim() ? later() : later.now()));
+    const openFirst = async () => {
+        later.cancel();
+        if (asked !== input.value.trim()) update();
+        await answer;
+        if (!signal.aborted) found.querySelector(".row-title")?.click();
+    };
     input.addEventListener("keydown", (event) => {
         const links = found.querySelectorAll(".row-title, .card-title");
         if (event.key === "ArrowDown" && links.length) links[0].focus();
-        else if (event.key === "Enter" && links.length && input.value.trim()) links[0].click();
+        else if (event.key === "Enter" && input.value.trim()) void openFirst();
         else if (event.key === "Escape" && input.value) {
             input.value = "";
             later.now();
@@ -161,7 +172,7 @@ function showSounds(place, tags) {
 function varied(tracks) {
     const albums = new Set();
     const fresh = tracks.filter((track) => {
-        const album = `${track.artist}/${track.album}`;
+        const album = `${performer(track)}/${track.album}`;
         return track.has_file && !albums.has(album) && albums.add(album);
     });
     return [...fresh, ...tracks.filter((track) => !fresh.includes(track))].slice(0, CARDS);
@@ -199,7 +210,8 @@ async function search({ found }, q, asked) {
     const tags = (page.tags ?? []).filter((tag) => tag.tracks > 0);
     refill(
         found,
-        tags.length > 0 && el("section", { class: "find-tags" }, el("h2", {}, S.sounds), tagChips(tags.slice(0, 12))),
+        tags.length > 0 &&
+            el("section", { class: "find-tags few" }, el("h2", {}, S.sounds), tagChips(tags.slice(0, 12))),
         page.items.length > 0 && el("section", {}, head(S.songs, page), place),
     );
     announce(S.results(page.total ?? page.items.length));

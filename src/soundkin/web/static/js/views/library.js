@@ -38,7 +38,7 @@ export async function render({ root, signal, title }) {
         shown = status.generation;
         showFolders(list, library, start);
         showNumbers(numbers, library.statistics);
-        showModels(models, library.models);
+        showModels(models, library, { behind: status.note !== null });
         await showFailures(failures, library, signal);
         return library;
     };
@@ -205,7 +205,9 @@ function showNumbers(place, told) {
     );
 }
 
-function showModels(place, models) {
+/** The models; `behind`: does one stand in for another that has still to hear some songs? */
+function showModels(place, { models, statistics }, { behind }) {
+    place.hidden = !models.length; // before the first scan
     refill(
         place,
         el("h2", {}, S.models),
@@ -219,10 +221,15 @@ function showModels(place, models) {
                     el("strong", {}, model.name),
                     model.version && ` ${model.version}`,
                     model.answering && el("span", { class: "badge" }, icon("check"), S.modelAnswers),
-                    el("span", { class: "choice-note" }, S.modelHeard(count(model.tracks))),
+                    el(
+                        "span",
+                        { class: "choice-note" },
+                        S.modelHeard(count(model.tracks), behind ? count(statistics.tracks) : null),
+                    ),
                 ),
             ),
         ),
+        behind && el("p", { class: "hint" }, S.modelBehind),
     );
 }
 

@@ -13,6 +13,7 @@ import { S } from "../strings.js";
 import { showTags } from "../tagbars.js";
 import { peaksOf, POINTS, soundPanel } from "../waveform.js";
 
+const LONG = 60; // letters from which on a title is written smaller
 const LANES = 6; // tags that are shown over time: the songs like this one should not be far below
 
 export async function render({ root, params, query, signal, title }) {
@@ -93,6 +94,7 @@ function head(track, asked, signal) {
     const known = [
         track.artist && el("span", { class: "song-artist" }, track.artist),
         track.album && el("span", {}, track.album),
+        !track.artist && !track.album && track.folder && el("span", {}, track.folder),
         track.year && el("span", {}, track.year),
         track.genre && el("span", {}, track.genre),
     ];
@@ -111,7 +113,7 @@ function head(track, asked, signal) {
             "div",
             { class: "song-what" },
             asked && el("p", { class: "kicker" }, S.askedFile),
-            el("h1", {}, track.title),
+            el("h1", { class: track.title.length > LONG ? "long" : null }, track.title),
             el("p", { class: "song-by" }, known),
             el("p", { class: "facts", title: track.path ?? null }, facts.join(" · ")),
             track.partial && el("p", { class: "form-problem" }, icon("warning"), S.partial(track.partial)),
