@@ -201,9 +201,9 @@ def test_what_changes_within_a_track_or_by_a_codec_counts_less():
     tracks = rng.normal(3, 2, (200, 1, 4))
     # the first number changes within tracks, the second through the codec, the others tell tracks apart
     heard = [track + rng.normal(size=(8, 4)) * [4, 0.1, 0.1, 0.1] for track in tracks]
-    copies = [x + rng.normal(size=4) * [0, 3, 0, 0] for x in heard]
+    moved = [rng.normal(size=4) * [0, 3, 0, 0] for _ in heard]
     for within in (0.0, 0.5, 0.9):
-        centre, turn = lay_out(heard, copies, within=within)
+        centre, turn = lay_out(heard, moved, within=within)
         means = np.stack([turn @ (x.mean(axis=0) - centre) for x in heard])
         np.testing.assert_allclose(means.mean(axis=0), 0, atol=1e-9)
         spread = means.std(axis=0)
@@ -478,6 +478,14 @@ def test_the_command_makes_a_model_that_a_library_hears_with(place, tmp_path, ca
     code, said, err = ask_for(capsys, *command(place, out=tmp_path / "third"), *begun, out / "tiny.onnx")
     assert code == 0, err
     assert len(json.loads((tmp_path / "third" / "recipe.json").read_text(encoding="utf-8"))["start"]) == 64
+    assert OnnxModel(tmp_path / "third" / "tiny.onnx").card["training"]["start"]
+    held = ["--hold-out", "album 0"]
+    code, _, err = ask_for(capsys, *command(place, out=tmp_path / "fourth"), *begun, out / "tiny.onnx", *held)
+    assert code != 0 and "does not say that it was taught without album 0" in " ".join(err.split())
+    other = tmp_path / "other" / "tiny.onnx"
+    small = ["--set", "student.batch_size=4"]
+    code, _, err = ask_for(capsys, *command(place, out=tmp_path / "fifth"), *begun, other, *held, *small)
+    assert code == 0, err
     code, _, err = ask_for(capsys, *command(place, out=tmp_path / "fourth"), *begun, tmp_path / "none.onnx")
     assert code != 0 and "none.onnx: cannot be read to begin with" in " ".join(err.split())
 

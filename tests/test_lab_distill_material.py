@@ -13,6 +13,7 @@ from soundkin.errors import DatasetError, ExperimentError, SilentError, TooShort
 from soundkin.lab.distill import material
 from soundkin.lab.distill.judge import album_precision, windows_of
 from soundkin.lab.distill.material import (
+    CODEC,
     LEVEL,
     VARIATIONS,
     Track,
@@ -129,9 +130,10 @@ def test_the_copy_through_a_codec_is_in_time_with_the_track(tmp_path):
     coded = Variation(bitrate=40_000, longest=4.08)  # of the middle, as of a long track, from its frame 60 on
     (track,), _ = load_tracks([path], folder=tmp_path / "kept", variations=(*VARIATIONS[:-1], coded), workers=0)
     whole = track.mels[0].read().astype(np.float32)
-    assert track.frames_of(3, np.arange(10)) is None and track.frames_of(3, np.arange(370, 376)) is None
+    assert track.has_copy and track.copied == range(60, 60 + track.mels[CODEC].shape[1])
+    assert track.copy_of(np.arange(10)) is None and track.copy_of(np.arange(370, 376)) is None
     at = np.arange(80, 280)
-    copy = track.frames_of(3, at)
+    copy = track.copy_of(at)
     assert copy is not None
     loud = whole[:, at] > -10
     off = [np.abs(copy.astype(np.float32) - whole[:, at + lag])[loud].mean() for lag in range(-3, 4)]

@@ -139,7 +139,7 @@ def test_an_empty_library_has_nothing_and_says_so(tmp_path: Path) -> None:
 
 def test_what_was_prepared_is_prepared_again_when_the_library_changes(library: Library) -> None:
     assert not library.shelf().prepared
-    library.shelf().prepare()
+    library.prepare_search()
     library.catalogue.mark_missing([1])
     library.refresh()
     assert library.shelf().prepared

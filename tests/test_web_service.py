@@ -167,6 +167,17 @@ def test_a_part_is_made_once_and_closed_in_the_end(library: Library) -> None:
 # --- the beginning ---------------------------------------------------------------------------------------------------
 
 
+def test_searches_are_fast_in_a_library_that_is_filled_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "CALM", 0)
+    with Library.open(tmp_path / "library.db") as library:
+        app = create_app(library)
+        running._Server(uvicorn.Config(app), app.state.soundkin, lambda: None)._warm()
+        app.state.soundkin.close()
+        before = library.shelf()
+        monkeypatch.setattr(library.catalogue, "generation", lambda: 1)  # as if songs had come
+        assert before.prepared and library.shelf().prepared and library.shelf() is not before
+
+
 def test_what_first_answers_need_is_read_before_somebody_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "CALM", 0)
     with some_songs(tmp_path) as library:

@@ -57,6 +57,7 @@ class Library:
         self._answering = Fresh[Answering]()
         self._index = Fresh[Index]()
         self._shelf = Fresh[Shelf]()
+        self._prepares = False
         self._points = Fresh[MapPoints | None]()
         if model is not None:
             self._choose(patience=0)
@@ -235,6 +236,11 @@ class Library:
         """Every track in memory, to be searched and browsed."""
         return self._shelve(patience=self.patience)
 
+    def prepare_search(self) -> None:
+        """Make searches faster from now on, which takes half a second for 100,000 tracks, after every change."""
+        self._prepares = True
+        self.shelf().prepare()
+
     def search(self, words: str, *, limit: int = 20, offset: int = 0) -> Found:
         """Tracks that have every word in title, artist, album or file name, the closest first; see `Shelf.search`."""
         ids, total = self.shelf().search(words, limit=limit, offset=offset)
@@ -362,9 +368,9 @@ class Library:
 
     def _shelve(self, *, patience: float) -> Shelf:
         def load() -> Shelf:
-            shelf, before = Shelf.load(self.catalogue), self._shelf.last
-            if before is not None and before.prepared:
-                shelf.prepare()  # here nobody waits for it
+            shelf = Shelf.load(self.catalogue)
+            if self._prepares:
+                shelf.prepare()
             return shelf
 
         return self._shelf.get(self.catalogue.generation(), load, patience=patience)

@@ -46,6 +46,7 @@ class WordIndex:
             parts = [text.split() for text in texts[begin : begin + _BLOCK]]
             lengths += map(len, parts)
             words.append(np.fromiter(map(numbers.__getitem__, chain.from_iterable(parts)), np.int32))
+        numbers.default_factory = None  # a cycle, which would keep the words until the next look for garbage
         of_each = np.concatenate(words) if words else np.empty(0, np.int32)
         rows = np.repeat(np.arange(len(texts), dtype=np.int32), lengths)[np.argsort(of_each, kind="stable")]
         lines = [word.encode("utf-8", "surrogatepass") + b"\n" for word in numbers]

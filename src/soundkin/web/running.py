@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import logging
@@ -17,7 +18,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from soundkin.errors import InputError
+from soundkin.errors import EmptyLibraryError, InputError
 from soundkin.web.granting import media_of
 from soundkin.web.settings import Settings
 from soundkin.web.state import State
@@ -82,6 +83,7 @@ def serve(app: FastAPI, listening: socket.socket, *, on_ready: Callable[[], None
         server.run([listening])
     finally:
         sys.setswitchinterval(turn)
+        gc.unfreeze()
         signal.signal(signal.SIGTERM, before)
         listening.close()
 
@@ -122,9 +124,10 @@ class _Server(uvicorn.Server):
         try:
             media_of(self._state).warm()
             uploads_of(self._state)  # deletes what one that was killed has left
-            shelf = library.shelf()
-            library.index()
-            shelf.prepare()
+            library.shelf()
+            with contextlib.suppress(EmptyLibraryError):
+                library.index()
+            library.prepare_search()
             if not self._state.stopping.wait(CALM):
                 library.browse(only=["duration:0-"], limit=1)  # what any filter needs
                 library.tag_counts()

@@ -25,6 +25,7 @@ import numpy.typing as npt
 from soundkin.errors import ExperimentError, SoundkinError
 from soundkin.files import replacing
 from soundkin.lab.datasets import DATASETS
+from soundkin.lab.datasets.wording import some
 from soundkin.lab.distill.finish import Finished, finish
 from soundkin.lab.distill.judge import album_precision, windows_of
 from soundkin.lab.distill.lessons import Lessons, make_lessons
@@ -44,6 +45,7 @@ from soundkin.lab.distill.targets import (
 )
 from soundkin.lab.distill.teachers import WINDOW, load_teachers
 from soundkin.lab.importweights import FRONT_END
+from soundkin.model import OnnxModel
 
 _STUDENT = "student.safetensors"
 _ASIDE = 24
@@ -88,6 +90,7 @@ def distil(
     listener = listener or Listener()
     folders = _folders(recipe, material)
     build_student(recipe.student, input_shape=(FRONT_END.n_mels, WINDOW), outputs=1)  # or it is said hours later
+    _check_start(start, hold_out)
     asked = load_teachers(teachers, recipe.teachers, device=device, fast=not exact)
     _make_folder(out)
     groups, kept_out = _gather(recipe, folders, cache or out / "material", workers, listener)
@@ -141,7 +144,13 @@ def distil(
         excerpts=recipe.excerpts,
         mutual_proximity=recipe.mutual_proximity,
         within=recipe.within,
-        training={"recipe": recipe.title, "teachers": list(recipe.teachers), "passages": len(heard)},
+        training={
+            "recipe": recipe.title,
+            "teachers": list(recipe.teachers),
+            "passages": len(heard),
+            "hold_out": told["hold_out"],
+            "start": told["start"],
+        },
     )
 
 
@@ -281,6 +290,20 @@ def _key(told: Mapping[str, Any]) -> str:
     """What a checkpoint must have been made with to be gone on from."""
     decides = {name: told[name] for name in _DECIDES}
     return hashlib.blake2b(json.dumps(decides, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _check_start(start: Path | None, hold_out: Sequence[str]) -> None:
+    """What is held out must have been held out of the file that the student begins with. Raises ExperimentError."""
+    _digest(start)
+    if start is None or not hold_out:
+        return
+    before = OnnxModel(start).card.get("training", {}).get("hold_out", [])
+    learned = sorted(set(hold_out) - set(before))
+    if learned:
+        raise ExperimentError(
+            f"{start}: does not say that it was taught without {some(learned)}, so a student that begins with it "
+            "would not be; hold the same out of both, or begin anew"
+        )
 
 
 def _digest(start: Path | None) -> str:

@@ -22,7 +22,7 @@ from torch import nn
 
 from soundkin.errors import ExperimentError
 from soundkin.files import replacing
-from soundkin.lab.distill.judge import windows_of
+from soundkin.lab.distill.judge import spread, windows_of
 from soundkin.lab.distill.lessons import Lessons
 from soundkin.lab.distill.material import Track
 from soundkin.lab.distill.student import Student, embed
@@ -78,8 +78,8 @@ def finish(
     if len(tracks) < 2:
         raise ExperimentError("the space is centred and scaled by two tracks at least, and there is one")
     heard = [embed(student, windows_of(track))[1] for track in tracks]
-    copies = [embed(student, windows_of(track, variation=-1))[1] for track in tracks if len(track.mels) > 1]
-    module = FinishedModule(student, lessons, *lay_out(heard, copies, within=within)).eval()
+    moved = [_moved_by_codec(student, track) for track in tracks if track.has_copy]
+    module = FinishedModule(student, lessons, *lay_out(heard, moved, within=within)).eval()
     slope, intercept = calibrate(module, aside, lessons)
     card = model_card(
         name,
@@ -129,28 +129,42 @@ class FinishedModule(nn.Module):
         return self.embedding(hidden), torch.sigmoid(self.tags(hidden))
 
 
-def lay_out(heard: Sequence[FloatArray], copies: Sequence[FloatArray], *, within: float) -> tuple[Float64Array, ...]:
-    """Where the space's middle is, (dimension,), and how it is turned, (dimension, dimension), from the embeddings of
-    tracks `heard` and of their `copies` through a codec, (windows, dimension) each, in the same order.
+def _moved_by_codec(student: Student, track: Track) -> FloatArray:
+    """By how much the mean embedding of the track's copied part differs after the codec, (dimension,)."""
+    frames = np.array(track.copied)
+    copy = track.copy_of(frames)
+    assert copy is not None  # these are its frames
+    plain = track.mels[0].read()[:, np.clip(frames, 0, track.mels[0].shape[1] - 1)]
+    means = [embed(student, spread(mel))[1].mean(axis=0) for mel in (copy, plain)]
+    return np.asarray(means[0] - means[1], np.float32)
 
-    Every number gets the deviation 1 over tracks. Then directions in which the windows of one track lie apart, or a
-    track from its copy, are shortened: within-class covariance normalisation (Hatch, Kajarekar & Stolcke 2006), a track
-    being a class, `within` the weight of that covariance against none.
+
+def lay_out(
+    heard: Sequence[FloatArray], moved: Sequence[FloatArray], *, within: float
+) -> tuple[Float64Array, Float64Array]:
+    """Where the space's middle is, (dimension,), and how it is turned, (dimension, dimension).
+
+    From the embeddings `heard` of the windows of tracks, (windows, dimension) each, and by how much a codec has `moved`
+    tracks, (dimension,) each.
+
+    Every number gets the deviation 1 over tracks. Then directions in which the windows of one track lie apart, or in
+    which a codec moves tracks, are shortened: within-class covariance normalisation (Hatch, Kajarekar & Stolcke 2006),
+    a track being a class, `within` the weight of that covariance against none.
     """
     means = np.stack([x.mean(axis=0, dtype=np.float64) for x in heard])
-    centre, spread = means.mean(axis=0), means.std(axis=0)
-    spread = np.maximum(spread, 1e-6)  # a number that never changes says nothing, and must not become infinite
+    centre, deviation = means.mean(axis=0), means.std(axis=0)
+    deviation = np.maximum(deviation, 1e-6)  # a number that never changes says nothing, and must not become infinite
     apart = [np.concatenate([(x - x.mean(axis=0)) / len(x) ** 0.5 for x in heard])]
-    if copies:
-        apart.append(np.stack([a - x.mean(axis=0) for a, x in zip(means, copies, strict=True)]))
+    if moved:
+        apart.append(np.stack(moved))
     covariance = (1 - within) * np.eye(len(centre))
     for off in apart:
-        part = (off / spread).T @ (off / spread)
+        part = (off / deviation).T @ (off / deviation)
         if np.trace(part) > 0:
             covariance += within / len(apart) * part / np.trace(part) * len(centre)
     values, axes = np.linalg.eigh(covariance)
     turn = axes @ np.diag(np.maximum(values, 1e-6) ** -0.5) @ axes.T
-    return centre, turn / spread
+    return centre, turn / deviation
 
 
 def _centre(student: Student) -> tuple[Float64Array, Float64Array]:

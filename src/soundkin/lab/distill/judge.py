@@ -7,6 +7,7 @@ final ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +21,13 @@ PER_TRACK = 20
 """Windows of a track, evenly spread; all of a shorter one."""
 
 
-def windows_of(track: Track, *, count: int = PER_TRACK, variation: int = 0) -> FloatArray:
+def windows_of(track: Track, *, count: int = PER_TRACK) -> FloatArray:
     """Windows of the track as it is, (n, n_mels, WINDOW) float32 in dB; a track shorter than one is repeated."""
-    mel = track.mels[variation].read()
+    return spread(track.mels[0].read(), count=count)
+
+
+def spread(mel: npt.NDArray[np.floating[Any]], *, count: int = PER_TRACK) -> FloatArray:
+    """Windows of a spectrogram (n_mels, frames), evenly spread: (n, n_mels, WINDOW) float32."""
     if mel.shape[1] < WINDOW:
         return np.take(mel, np.arange(WINDOW), axis=1, mode="wrap")[np.newaxis].astype(np.float32)
     number = min(count, mel.shape[1] // WINDOW)

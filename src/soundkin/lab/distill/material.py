@@ -52,7 +52,8 @@ class Variation:
 
 
 VARIATIONS = (Variation(), Variation(speed=1.09), Variation(speed=0.92), Variation(bitrate=40_000, longest=90.0))
-"""The last is the middle of the first after a codec: a student may hear it where its teachers heard the first."""
+CODEC = 3
+"""Of these, the middle of the first after a codec: a student may hear it where its teachers heard the first."""
 CODEC_SR = 44_100
 """Hz at which the codec is asked, since at lower rates it would cut off what mp3s of music have."""
 
@@ -87,16 +88,24 @@ class Track:
     path: Path
     mels: tuple[Mel, ...]
 
-    def frames_of(self, variation: int, frames: IntArray) -> HalfArray | None:
-        """Some `frames` (n,) of the first variation, as another that is in time with it has them: (n_mels, n).
+    @property
+    def has_copy(self) -> bool:
+        """Whether there is a copy through a codec."""
+        return len(self.mels) > CODEC
 
-        None where that does not reach so far: the copy through a codec is of the middle of a long track.
-        """
-        mel = self.mels[variation]
-        frames = frames - round((self.mels[0].shape[1] - mel.shape[1]) / 2)
-        if frames.min() < -1 or frames.max() > mel.shape[1]:  # they differ by a frame where both are whole
+    @property
+    def copied(self) -> range:
+        """The frames of the first variation that the copy through a codec is of, but for one at either end."""
+        frames = self.mels[CODEC].shape[1]
+        start = round((self.mels[0].shape[1] - frames) / 2)
+        return range(start, start + frames)
+
+    def copy_of(self, frames: IntArray) -> HalfArray | None:
+        """Some `frames` (n,) of the first variation as they are after the codec, (n_mels, n); None where it has them
+        not."""
+        if not self.has_copy or frames.min() < self.copied.start - 1 or frames.max() > self.copied.stop:
             return None
-        return mel.read()[:, np.clip(frames, 0, mel.shape[1] - 1)]
+        return self.mels[CODEC].read()[:, np.clip(frames - self.copied.start, 0, len(self.copied) - 1)]
 
     @property
     def album(self) -> str:

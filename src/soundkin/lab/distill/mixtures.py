@@ -14,11 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from soundkin.lab.distill.material import LEVEL, VARIATIONS, Track, level_of
+from soundkin.lab.distill.material import CODEC, LEVEL, Track, level_of
 
 FloatArray = npt.NDArray[np.float32]
-
-_CODEC = len(VARIATIONS) - 1
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ def _draw_one(groups: Sequence[Group], frames: int, rng: np.random.Generator, se
     group = groups[int(rng.choice(len(groups), p=shares / shares.sum()))]
     track = group.tracks[int(rng.integers(len(group.tracks)))]
     varied = len(track.mels) > 1 and rng.random() < settings.varied
-    variation = int(rng.integers(1, _CODEC)) if varied else 0
+    variation = int(rng.integers(1, min(CODEC, len(track.mels)))) if varied else 0
     factor = 1.0
     if rng.random() < settings.stretch:
         factor = float(np.exp(rng.uniform(-1, 1) * np.log(settings.stretch_by)))
@@ -149,9 +147,7 @@ def _cut(cut: _Cut, frames: int, *, coded: bool = False) -> FloatArray:
     """(n_mels, frames) float32 at LEVEL; `coded`: as it is after the codec, where that has been done."""
     length = cut.track.mels[cut.variation].shape[1]
     at = (cut.start + np.arange(cut.length)) % length
-    mel = None
-    if coded and cut.variation == 0 and len(cut.track.mels) > _CODEC:
-        mel = cut.track.frames_of(_CODEC, at)
+    mel = cut.track.copy_of(at) if coded and cut.variation == 0 else None
     if mel is None:
         mel = cut.track.mels[cut.variation].read()[:, at]
     passage = mel.astype(np.float32)

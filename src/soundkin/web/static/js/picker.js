@@ -34,6 +34,7 @@ export function pickSong(title, { without = 0 } = {}) {
                 const tracks = found.items.filter((track) => track.id !== without);
                 answered = q;
                 const ids = tracks.map((track) => track.id).join();
+                announce(S.results(tracks.length));
                 if (ids && ids === drawn) return; // whoever is about to click should not miss
                 drawn = ids;
                 refill(
@@ -57,7 +58,6 @@ export function pickSong(title, { without = 0 } = {}) {
                     ),
                 );
                 if (!tracks.length) list.append(el("li", { class: "picker-none" }, S.nothingFound(q)));
-                announce(S.results(tracks.length));
             } catch (error) {
                 if (error.name === "AbortError") return;
                 drawn = null;

@@ -72,9 +72,10 @@ export async function render({ root, query, signal, title, moveFocus }) {
     input.addEventListener("input", () => (input.value.trim() ? later() : later.now()));
     const openFirst = async () => {
         later.cancel();
-        if (asked !== input.value.trim()) update();
+        const q = input.value.trim();
+        if (asked !== q) update();
         await answer;
-        if (!signal.aborted) found.querySelector(".row-title")?.click();
+        if (!signal.aborted && asked === q && input.value.trim() === q) found.querySelector(".row-title")?.click();
     };
     input.addEventListener("keydown", (event) => {
         const links = found.querySelectorAll(".row-title, .card-title");
