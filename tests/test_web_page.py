@@ -12,7 +12,7 @@ import pytest
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from browser import HOSTILE, Browser, make_library, needed, served
+from browser import HOSTILE, SONGS, Browser, make_library, needed, served
 from sound import FORMATS, music
 from soundkin.library import Library
 
@@ -421,6 +421,18 @@ def test_a_new_model_hears_the_library_again(one_browser: Browser, tmp_path: Pat
         finally:
             page.base = here
     page.complaints()  # the service has gone
+
+
+def test_a_song_whose_file_has_gone_says_so(one_browser: Browser, tmp_path: Path) -> None:
+    page, here = one_browser, one_browser.base
+    with served(make_library(tmp_path, songs=SONGS[:2])) as page.base:
+        try:
+            next((tmp_path / "music").glob("00*")).unlink()
+            page.open("/song/1")
+            page.see(".wave-figures", "no longer there")
+        finally:
+            page.base = here
+    page.complaints()  # the file has gone, and the service
 
 
 def test_a_password_is_asked_for_once(one_browser: Browser, service: str, tmp_path: Path) -> None:

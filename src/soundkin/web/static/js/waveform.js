@@ -33,7 +33,7 @@ function picture(className, draw, signal) {
 }
 
 /**
- * The panel. `track` plays from where it is clicked, by `playFrom(seconds)`. Returns `{node, setPeaks, setFigures, setTimeline, reserve}`.
+ * The panel. `track` plays from where it is clicked, by `playFrom(seconds)`. Returns `{node, setPeaks, setFigures, say, setTimeline, reserve}`.
  */
 export function soundPanel(track, { playFrom, signal }) {
     let peaks = null;
@@ -150,6 +150,10 @@ export function soundPanel(track, { playFrom, signal }) {
                 known(tempo) && el("span", { title: S.tempoTitle }, S.tempo(tempo)),
                 known(loudness) && el("span", { title: S.loudnessTitle }, S.loudness(loudness)),
             );
+        },
+        /** Why there is no waveform. */
+        say(text) {
+            refill(figures, el("span", { role: "status" }, text));
         },
         setTimeline(timeline) {
             const top = Math.max(0.3, ...timeline.tags.flatMap((tag) => tag.probabilities)); // rare tags are never probable: their course is what tells

@@ -59,18 +59,16 @@ async function fillPanel(panel, track, asked, signal) {
         if (peaks && !signal.aborted) panel.setPeaks(peaks);
         return;
     }
-    if (track.has_file === false) return;
-    const quietly = (work) => work.catch(() => {});
+    if (track.has_file === false) return panel.say(S.fileMissing);
     if (track.tags?.length) panel.reserve(LANES);
     await Promise.all([
-        quietly(
-            api
-                .get(`/tracks/${track.id}/waveform`, { points: POINTS }, { signal })
-                .then((heard) => {
-                    panel.setPeaks(heard.peaks);
-                    panel.setFigures(heard);
-                }),
-        ),
+        api
+            .get(`/tracks/${track.id}/waveform`, { points: POINTS }, { signal })
+            .then((heard) => {
+                panel.setPeaks(heard.peaks);
+                panel.setFigures(heard);
+            })
+            .catch((error) => !signal.aborted && panel.say(error.message)),
         api
             .get(`/tracks/${track.id}/timeline`, {}, { signal })
             .then((timeline) => panel.setTimeline({ ...timeline, tags: timeline.tags.slice(0, LANES) }))
