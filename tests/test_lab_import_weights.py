@@ -188,6 +188,17 @@ def test_the_network_in_the_lab_has_as_many_parameters(name):
     assert count_parameters(network) == published
 
 
+def test_numbers_that_slow_a_processor_down_become_nothing(tmp_path):
+    state = drawn("fcn")
+    key = "layer2.conv.weight"
+    state[key][0] = 1e-40
+    state[key][1] = -1e-20
+    network = fill("fcn", state, tmp_path / "a.pth")
+    weight = network.state_dict()[importweights._ours("fcn", key)]
+    assert (weight[0] == 0).all() and (weight[1] == -1e-20).all()
+    assert torch.equal(weight[2:], state[key][2:])
+
+
 def test_the_front_end_is_that_of_the_weights():
     assert np.abs(hann(512) - torch.hann_window(512).numpy()).max() < 1e-6
     if (WEIGHTS / "msd-fcn.pth").is_file():

@@ -243,7 +243,7 @@ class OnnxModel:
 
 
 FOLDER = Path(__file__).parent / "models"
-BUNDLED = {"soundkin": FOLDER / "soundkin-1.onnx"}
+BUNDLED = {"soundkin": FOLDER / "soundkin-2.onnx"}
 """Model files that come with the package."""
 DEFAULT_MODEL = "soundkin"
 
