@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
@@ -177,15 +178,29 @@ def test_a_queue_that_nothing_began_can_be_played(page: Browser) -> None:
     advances(page)
 
 
-def test_passages_that_are_alike_play_one_after_the_other(page: Browser) -> None:
-    song, other = two_with_passages_alike(page)
-    page.open(f"/song/{song['id']}")
-    page.see(".similar-rows .row", "≈")
-    page.click(".similar-rows .passages")
-    page.see("#player .bar-title", song["title"])
-    assert playing(page) > 0, "not from its beginning"
-    page.see("#player .bar-title", other["title"])
-    advances(page)
+def test_passages_that_are_alike_play_one_after_the_other(one_browser: Browser, tmp_path: Path) -> None:
+    page, here = one_browser, one_browser.base
+    library = make_library(tmp_path, songs=SONGS[:6])
+    first, other = music(24, seed=90), music(24, seed=91)
+    last = 2 * len(first) // 3  # a song of 24 s is heard in three passages
+    for title, y in (("One", first), ("Two", np.concatenate([first[last:], other[:last]]))):
+        FORMATS["flac"].write(tmp_path / "music" / f"{title}.flac", y, tags={"title": title})
+    with Library.open(library) as opened:
+        opened.scan(tmp_path / "music", workers=0)
+    with served(library) as page.base:
+        try:
+            page.open("/")
+            song, like = two_with_passages_alike(page)
+            page.open(f"/song/{song['id']}")
+            page.see(".similar-rows .row", "≈")
+            page.click(".similar-rows .passages")
+            page.see("#player .bar-title", song["title"])
+            assert playing(page) > 0, "not from its beginning"
+            page.see("#player .bar-title", like["title"])
+            advances(page)
+        finally:
+            page.base = here
+    page.complaints()  # the service has gone
 
 
 def two_with_passages_alike(page: Browser) -> tuple[dict[str, Any], dict[str, Any]]:

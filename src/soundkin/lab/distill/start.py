@@ -26,7 +26,7 @@ FloatArray = npt.NDArray[np.float32]
 
 _PASSAGES = 1024
 """So many at most are what norms and answers are fitted to."""
-_RIDGE = 1e-2
+_RIDGE = 0.1
 """Of the variance of a hidden number, which keeps what two of them say alike apart."""
 
 
